@@ -1,0 +1,1 @@
+//! Every bench: one question per file, results kept beside it.

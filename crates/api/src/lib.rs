@@ -1,0 +1,1 @@
+//! Every public HTTP route on one page.

@@ -1,0 +1,1 @@
+//! Who owns what, and how to talk to them: addresses, placement, gRPC channels.

@@ -1,0 +1,1 @@
+//! The PromQL language: parser, plan, evaluator, functions.

@@ -1,0 +1,1 @@
+//! Distributed reads: the seam between heads and blocks, fan-out, merge, coverage.

@@ -1,0 +1,1 @@
+//! What a process gets from outside: clock, randomness, shutdown, configuration, telemetry.

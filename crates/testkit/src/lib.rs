@@ -1,0 +1,1 @@
+//! Test doubles and generators shared by every crate's tests.

@@ -1,0 +1,1 @@
+//! The protobuf contracts in Rust, and the only conversions between them and the model.

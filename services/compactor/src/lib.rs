@@ -1,0 +1,1 @@
+//! Applies retention and collects garbage.

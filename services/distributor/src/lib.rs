@@ -1,0 +1,1 @@
+//! Takes writes: decode, validate, limit, shard, forward to partitions.

@@ -1,0 +1,1 @@
+//! Hosts ingest partitions: log, head, sealing, shipping, recent reads.

@@ -1,0 +1,1 @@
+//! The PromQL endpoint over heads and blocks.

@@ -1,0 +1,1 @@
+//! Serves series out of blocks in the bucket, through byte-bounded caches.

@@ -1,0 +1,2 @@
+//! The one binary: roles, configuration, tools.
+fn main() {}
