@@ -1,0 +1,127 @@
+//! Where the engine reads series, runs work, and charges memory: the traits
+//! that its callers implement. The engine knows no storage and no network.
+
+use std::fmt;
+use std::sync::Arc;
+
+use futures::stream::BoxStream;
+use varve_model::{ErrorKind, Matcher, Series, TimeRange};
+
+/// What a selector asks of storage.
+#[derive(Clone, Debug)]
+pub struct SelectRequest {
+    /// All of these must hold.
+    pub matchers: Vec<Matcher>,
+    /// Samples outside `(start, end]` are of no use, but may be returned.
+    pub range: TimeRange,
+    /// What will be done with the samples: a help to prune, never needed for the answer.
+    pub hints: SelectHints,
+}
+
+/// What storage may use to send less.
+#[derive(Clone, Debug, Default)]
+pub struct SelectHints {
+    /// The step of the query in milliseconds, 0 for an instant query.
+    pub step: i64,
+    /// The function around the selector.
+    pub func: Option<&'static str>,
+    /// The range of a range selector in milliseconds, else 0.
+    pub range: i64,
+}
+
+/// Series read by the engine.
+///
+/// The contract of a stream: every series comes once and whole (all its
+/// samples in the range, merged and deduplicated, in order of time), in no
+/// particular order. An error ends it.
+pub trait SeriesSource: Send + Sync {
+    /// Streams the series that match, in batches. Memory of a batch is charged
+    /// to the query's budget by the source before it is yielded, and released
+    /// by the engine when it drops the batch's [`Charge`].
+    fn select(
+        &self,
+        request: SelectRequest,
+    ) -> BoxStream<'static, Result<SeriesBatch, SourceError>>;
+}
+
+/// Some series, and the memory that they are charged with.
+pub struct SeriesBatch {
+    /// The series.
+    pub series: Vec<Series>,
+    /// Keeps their memory charged until dropped.
+    pub charge: Charge,
+}
+
+/// Why storage could not answer.
+#[derive(Clone, Debug, thiserror::Error)]
+#[error("{message}")]
+pub struct SourceError {
+    /// What a caller should do about it.
+    pub kind: ErrorKind,
+    /// What happened, for people.
+    pub message: String,
+}
+
+/// A limit on the memory of one query, itself part of a tenant's and the process'.
+pub trait MemoryBudget: Send + Sync {
+    /// Takes `bytes`, or says which limit that would break.
+    fn take(&self, bytes: usize) -> Result<(), OverBudget>;
+    /// Gives `bytes` back.
+    fn give(&self, bytes: usize);
+}
+
+/// A query needs more memory than a limit allows.
+#[derive(Clone, Debug, thiserror::Error)]
+#[error(
+    "the {scope} memory limit of {limit} bytes would be exceeded: {used} bytes are in use and {asked} more were asked for (setting {setting})"
+)]
+pub struct OverBudget {
+    /// "query", "tenant" or "process".
+    pub scope: &'static str,
+    /// The limit in bytes.
+    pub limit: usize,
+    /// Bytes in use.
+    pub used: usize,
+    /// Bytes asked for.
+    pub asked: usize,
+    /// The name of the setting that says so.
+    pub setting: &'static str,
+}
+
+/// Memory taken from a budget, given back on drop.
+pub struct Charge {
+    budget: Arc<dyn MemoryBudget>,
+    bytes: usize,
+}
+
+impl Charge {
+    /// Takes `bytes` from the budget.
+    pub fn take(budget: &Arc<dyn MemoryBudget>, bytes: usize) -> Result<Self, OverBudget> {
+        budget.take(bytes)?;
+        Ok(Self { budget: Arc::clone(budget), bytes })
+    }
+
+    /// Takes more onto the same charge.
+    pub fn grow(&mut self, bytes: usize) -> Result<(), OverBudget> {
+        self.budget.take(bytes)?;
+        self.bytes += bytes;
+        Ok(())
+    }
+
+    /// The bytes held.
+    pub fn bytes(&self) -> usize {
+        self.bytes
+    }
+}
+
+impl Drop for Charge {
+    fn drop(&mut self) {
+        self.budget.give(self.bytes);
+    }
+}
+
+impl fmt::Debug for Charge {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Charge({} bytes)", self.bytes)
+    }
+}
