@@ -356,3 +356,44 @@ impl BinaryOp {
         matches!(self, Self::And | Self::Or | Self::Unless)
     }
 }
+
+impl Expr {
+    /// What it evaluates to.
+    pub fn value_type(&self) -> ValueType {
+        match &self.kind {
+            ExprKind::Number { .. } => ValueType::Scalar,
+            ExprKind::String(_) => ValueType::String,
+            ExprKind::Selector(_) | ExprKind::Aggregate(_) => ValueType::Vector,
+            ExprKind::Range(_) | ExprKind::Subquery(_) => ValueType::Matrix,
+            ExprKind::Call(call) => call.func.returns,
+            ExprKind::Binary(b) => {
+                let scalars = b.lhs.value_type() == ValueType::Scalar
+                    && b.rhs.value_type() == ValueType::Scalar;
+                if scalars { ValueType::Scalar } else { ValueType::Vector }
+            }
+            ExprKind::Unary(_, e) | ExprKind::Paren(e) => e.value_type(),
+        }
+    }
+}
+
+impl ValueType {
+    /// The name in the HTTP API and in errors that quote it (`"vector"`).
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Scalar => "scalar",
+            Self::Vector => "vector",
+            Self::Matrix => "matrix",
+            Self::String => "string",
+        }
+    }
+
+    /// The name in the texts of parse errors.
+    pub fn documented(self) -> &'static str {
+        match self {
+            Self::Scalar => "scalar",
+            Self::Vector => "instant vector",
+            Self::Matrix => "range vector",
+            Self::String => "string",
+        }
+    }
+}

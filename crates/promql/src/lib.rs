@@ -6,4 +6,5 @@
 
 pub mod ast;
 pub mod functions;
+pub mod parse;
 pub mod source;
