@@ -4,7 +4,12 @@
 //! and charges memory only through the traits of [`source`]; it knows no
 //! storage and no HTTP.
 
+pub mod annotations;
 pub mod ast;
+pub mod engine;
+mod eval;
 pub mod functions;
+mod number;
 pub mod parse;
 pub mod source;
+pub mod value;

@@ -1,0 +1,109 @@
+//! Numbers as Go prints them: annotations, `count_values` and label values
+//! carry them, so their form is part of the answer.
+
+/// Go's `%g`: the shortest digits that give the number back, with an exponent
+/// below 1e-4 and from 1e6 on.
+pub(crate) fn general(v: f64) -> String {
+    if let Some(text) = special(v) {
+        return text.to_owned();
+    }
+    layout(&format!("{v:e}"), 6)
+}
+
+/// Go's `%.<digits>g`.
+pub(crate) fn general_digits(v: f64, digits: usize) -> String {
+    if let Some(text) = special(v) {
+        return text.to_owned();
+    }
+    let text = format!("{v:.*e}", digits.saturating_sub(1));
+    let (mantissa, exponent) = text.split_once('e').unwrap_or((&text, "0"));
+    let mantissa = match mantissa.contains('.') {
+        true => mantissa.trim_end_matches('0').trim_end_matches('.'),
+        false => mantissa,
+    };
+    let text = format!("{mantissa}e{exponent}");
+    let all = mantissa.bytes().filter(u8::is_ascii_digit).count() as i32;
+    let whole = exponent.parse::<i32>().map_or(0, |e| e + 1);
+    let limit = digits as i32;
+    layout(&text, if limit > all && all >= whole { all } else { limit })
+}
+
+/// Go's `FormatFloat(v, 'f', -1, 64)`: the shortest digits, never an exponent.
+pub(crate) fn fixed(v: f64) -> String {
+    match special(v) {
+        Some(text) => text.to_owned(),
+        None => format!("{v}"),
+    }
+}
+
+/// `2006-01-02T15:04:05Z` of a time in milliseconds, cut to whole seconds as
+/// Go's integer division does.
+pub(crate) fn rfc3339(time_ms: i64) -> String {
+    let t = crate::eval::date::Civil::from_unix(time_ms / 1000);
+    format!(
+        "{:04}-{:02}-{:02}T{:02}:{:02}:{:02}Z",
+        t.year, t.month, t.day, t.hour, t.minute, t.second
+    )
+}
+
+fn special(v: f64) -> Option<&'static str> {
+    if v.is_nan() {
+        Some("NaN")
+    } else if v == f64::INFINITY {
+        Some("+Inf")
+    } else if v == f64::NEG_INFINITY {
+        Some("-Inf")
+    } else {
+        None
+    }
+}
+
+/// Lays out Rust's `d.ddde±x` as Go's `%e` or `%f`.
+fn layout(scientific: &str, limit: i32) -> String {
+    let (mantissa, exponent) = scientific.split_once('e').unwrap_or((scientific, "0"));
+    let exponent: i32 = exponent.parse().unwrap_or(0);
+    if exponent < -4 || exponent >= limit {
+        let sign = if exponent < 0 { '-' } else { '+' };
+        return format!("{mantissa}e{sign}{:02}", exponent.abs());
+    }
+    let (sign, digits) = match mantissa.strip_prefix('-') {
+        Some(rest) => ("-", rest.replace('.', "")),
+        None => ("", mantissa.replace('.', "")),
+    };
+    let point = exponent + 1;
+    if point <= 0 {
+        return format!("{sign}0.{}{digits}", "0".repeat(point.unsigned_abs() as usize));
+    }
+    let point = point as usize;
+    if digits.len() <= point {
+        return format!("{sign}{digits}{}", "0".repeat(point - digits.len()));
+    }
+    format!("{sign}{}.{}", &digits[..point], &digits[point..])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_written_as_go_writes_them() {
+        let general_cases = [
+            (1.0, "1", "1"),
+            (100_000.0, "100000", "1e+05"),
+            (1e6, "1e+06", "1e+06"),
+            (1_234_567.0, "1.234567e+06", "1.2e+06"),
+            (0.0001, "0.0001", "0.0001"),
+            (0.00001, "1e-05", "1e-05"),
+            (-5.0, "-5", "-5"),
+            (2.5, "2.5", "2.5"),
+            (f64::NAN, "NaN", "NaN"),
+            (f64::NEG_INFINITY, "-Inf", "-Inf"),
+        ];
+        for (v, shortest, two) in general_cases {
+            assert_eq!((general(v).as_str(), general_digits(v, 2).as_str()), (shortest, two));
+        }
+        assert_eq!(fixed(1e21), "1000000000000000000000");
+        assert_eq!(fixed(0.000_000_1), "0.0000001");
+        assert_eq!(rfc3339(1_700_000_000_999), "2023-11-14T22:13:20Z");
+    }
+}
