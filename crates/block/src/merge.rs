@@ -1,0 +1,147 @@
+//! Merging the chunks of one series into two columns of samples.
+//!
+//! Overlap is normal input: late cuts, replicas, compaction that is not done
+//! yet. At equal times the chunk with the lowest (term, index) wins, whichever
+//! kind its sample is, so that every reader sees the same answer.
+
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+use std::sync::Arc;
+
+use varve_model::{FloatSamples, Histogram, HistogramSamples, ResetHint, TimeRange};
+
+use crate::{BlockError, ChunkKind, EncodedChunk, Result, chunk};
+
+/// A decoded chunk, cut to the range: `times[at..]` is yet to be merged.
+struct Cursor {
+    times: Vec<i64>,
+    values: Values,
+    starts: Vec<i64>,
+    at: usize,
+    end: usize,
+}
+
+enum Values {
+    Floats(Vec<f64>),
+    Histograms(Vec<Arc<Histogram>>),
+}
+
+/// Decodes chunks of **one** series and merges them by time into columns that
+/// hold the samples in `range`. At equal times the lowest (term, index) wins,
+/// among equals the first in `chunks`; a time is never in both columns.
+///
+/// Reset hints hold between neighbours of one chunk only: after a seam they
+/// become `Unknown`, gauges aside.
+pub fn merge_chunks(
+    chunks: &[EncodedChunk],
+    range: TimeRange,
+) -> Result<(FloatSamples, HistogramSamples)> {
+    let mut wanted: Vec<&EncodedChunk> = chunks.iter().filter(|c| c.overlaps(&range)).collect();
+    wanted.sort_by_key(|c| (c.term, c.index));
+    let mut cursors = Vec::with_capacity(wanted.len());
+    for chunk in wanted {
+        cursors.push(Cursor::open(chunk, range)?);
+    }
+    let total: usize = cursors.iter().map(|c| c.end - c.at).sum();
+    let (mut floats, mut histograms) = (FloatSamples::default(), HistogramSamples::default());
+    if let [only] = cursors.as_slice() {
+        match only.values {
+            Values::Floats(_) => floats.times.reserve(total),
+            Values::Histograms(_) => histograms.times.reserve(total),
+        }
+    }
+
+    let mut heap: BinaryHeap<Reverse<(i64, usize)>> =
+        cursors.iter().enumerate().filter_map(|(i, c)| Some(Reverse((c.next_time()?, i)))).collect();
+    // (time, cursor, position) of the sample that was taken last.
+    let mut last: Option<(i64, usize, usize)> = None;
+    while let Some(Reverse((time, i))) = heap.pop() {
+        let cursor = &mut cursors[i];
+        if last.is_none_or(|(taken, _, _)| taken < time) {
+            // As long as no other chunk comes in between, no heap is needed.
+            let limit = heap.peek().map_or(i64::MAX, |Reverse((t, _))| *t);
+            loop {
+                let follows = last.is_some_and(|(_, c, p)| c == i && p + 1 == cursor.at);
+                last = Some((cursor.times[cursor.at], i, cursor.at));
+                cursor.take(follows, &mut floats, &mut histograms);
+                if cursor.next_time().is_none_or(|t| t >= limit) {
+                    break;
+                }
+            }
+        } else {
+            cursor.at += 1;
+        }
+        if let Some(next) = cursor.next_time() {
+            heap.push(Reverse((next, i)));
+        }
+    }
+    Ok((floats, histograms))
+}
+
+impl Cursor {
+    fn open(chunk: &EncodedChunk, range: TimeRange) -> Result<Self> {
+        let count = chunk.count as usize;
+        let mut times = Vec::new();
+        chunk::decode_times(&chunk.times, &mut times)?;
+        check("times", times.len(), count)?;
+        if let Some(i) = times.windows(2).position(|w| w[0] >= w[1]) {
+            let detail = format!("time {} is not after {}", times[i + 1], times[i]);
+            return Err(BlockError::corrupt("chunk", detail));
+        }
+        let mut starts = Vec::new();
+        if !chunk.starts.is_empty() {
+            chunk::decode_starts(&chunk.starts, &times, &mut starts)?;
+            check("start timestamps", starts.len(), count)?;
+        }
+        let values = match chunk.kind {
+            ChunkKind::Float => {
+                let mut values = Vec::new();
+                chunk::decode_floats(&chunk.values, &mut values)?;
+                check("values", values.len(), count)?;
+                Values::Floats(values)
+            }
+            ChunkKind::Histogram => {
+                let mut values = Vec::new();
+                chunk::decode_histograms(&chunk.values, &mut values)?;
+                check("histograms", values.len(), count)?;
+                Values::Histograms(values)
+            }
+        };
+        let at = times.partition_point(|t| *t <= range.start);
+        let end = times.partition_point(|t| *t <= range.end).max(at);
+        Ok(Self { times, values, starts, at, end })
+    }
+
+    fn next_time(&self) -> Option<i64> {
+        (self.at < self.end).then(|| self.times[self.at])
+    }
+
+    /// Moves the next sample to its column; `follows` when its predecessor in
+    /// this chunk is the last sample that was taken from any.
+    fn take(&mut self, follows: bool, floats: &mut FloatSamples, hists: &mut HistogramSamples) {
+        let (i, time) = (self.at, self.times[self.at]);
+        let start = self.starts.get(i).copied().unwrap_or(0);
+        self.at += 1;
+        match &self.values {
+            Values::Floats(values) => floats.push(time, values[i], start),
+            Values::Histograms(values) => {
+                let mut value = Arc::clone(&values[i]);
+                let hint = value.reset_hint;
+                if !follows && !matches!(hint, ResetHint::Gauge | ResetHint::Unknown) {
+                    Arc::make_mut(&mut value).reset_hint = ResetHint::Unknown;
+                }
+                hists.push(time, value, start);
+            }
+        }
+    }
+}
+
+fn check(what: &str, found: usize, expected: usize) -> Result<()> {
+    if found == expected {
+        return Ok(());
+    }
+    Err(BlockError::corrupt("chunk", format!("{found} {what} for {expected} samples")))
+}
+
+#[cfg(test)]
+mod tests;
