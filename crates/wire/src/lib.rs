@@ -1,1 +1,29 @@
 //! The protobuf contracts in Rust, and the only conversions between them and the model.
+//!
+//! [`v1`] is what Varve's processes say to each other (`proto/varve/v1`),
+//! [`batch`] the payload of appends and log entries, [`prompb`] what
+//! Prometheus senders say, and [`remote_write`] how a server reads that
+//! without copying.
+
+pub mod batch;
+mod varint;
+
+/// The contracts between Varve's processes, generated from `proto/varve/v1`.
+#[allow(missing_docs, clippy::all)]
+pub mod v1 {
+    tonic::include_proto!("varve.v1");
+}
+
+/// What Prometheus senders say, generated; for senders and tests.
+pub mod prompb {
+    /// Remote write 1.0 (`proto/prometheus`).
+    #[allow(missing_docs, clippy::all)]
+    pub mod v1 {
+        tonic::include_proto!("prometheus");
+    }
+    /// Remote write 2.0 (`proto/io/prometheus/write/v2`).
+    #[allow(missing_docs, clippy::all)]
+    pub mod v2 {
+        tonic::include_proto!("io.prometheus.write.v2");
+    }
+}
