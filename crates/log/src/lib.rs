@@ -10,7 +10,7 @@ mod entry;
 mod error;
 mod partition;
 
-pub use disk::{Disk, DiskFile, Space, is_full, read_file, write_file_atomic};
+pub use disk::{Crash, Disk, DiskFile, RealDisk, SimDisk, Space, is_full, read_file, write_file_atomic};
 pub use entry::{Entry, EntryKind, Position};
 pub use error::LogError;
 pub use partition::{LogEvent, PartitionLog};

@@ -1,11 +1,17 @@
 //! The only door to files: what the log, seals and local state stand on.
 //!
-//! `RealDisk` is the operating system; `SimDisk` is a seeded model of it
+//! [`RealDisk`] is the operating system; [`SimDisk`] is a seeded model of it
 //! that loses, on a crash, whatever was not synced. All calls block.
+
+mod real;
+mod sim;
 
 use std::io::{self, IoSlice};
 use std::path::Path;
 use std::sync::Arc;
+
+pub use real::RealDisk;
+pub use sim::{Crash, SimDisk};
 
 /// Room on the file system that holds a folder, in bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,7 +25,7 @@ pub struct Space {
 /// Folders and names. A change of a name (create, rename, remove) survives a
 /// crash only after [`Disk::sync_dir`] of its folder.
 pub trait Disk: Send + Sync + 'static {
-    /// Creates a folder and those above it.
+    /// Creates a folder and those above it; durable when it returns.
     fn create_dir_all(&self, dir: &Path) -> io::Result<()>;
 
     /// Creates a new empty file; `AlreadyExists` if the name is taken.
