@@ -68,8 +68,8 @@ pub struct BlockEntry {
 }
 
 impl BlockEntry {
-    /// The entry of a block whose metric names and sample times are known.
-    pub fn new(meta: &BlockMeta, names: (String, String), times: (i64, i64)) -> Self {
+    /// The entry of the block that `meta` describes.
+    pub fn new(meta: &BlockMeta) -> Self {
         let entry = |f: &crate::FileMeta| FileEntry {
             size: f.size,
             footer_len: f.footer_len,
@@ -78,8 +78,8 @@ impl BlockEntry {
         Self {
             id: meta.id,
             range: meta.range,
-            min_time: times.0,
-            max_time: times.1,
+            min_time: meta.min_time,
+            max_time: meta.max_time,
             min_hash: meta.min_hash,
             max_hash: meta.max_hash,
             level: meta.level,
@@ -92,8 +92,8 @@ impl BlockEntry {
             created_ms: meta.created_ms,
             series: meta.counts.series,
             samples: meta.counts.samples,
-            min_name: names.0,
-            max_name: names.1,
+            min_name: meta.min_name.clone(),
+            max_name: meta.max_name.clone(),
             files: meta.files.iter().map(|(name, f)| (name.clone(), entry(f))).collect(),
         }
     }

@@ -15,6 +15,7 @@ pub mod merge;
 mod meta;
 mod order;
 mod read;
+mod schema;
 mod text;
 mod write;
 

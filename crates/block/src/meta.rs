@@ -85,6 +85,14 @@ pub struct BlockMeta {
     pub created_ms: i64,
     /// How much it holds.
     pub counts: BlockCounts,
+    /// Time of the first sample, in milliseconds since the epoch.
+    pub min_time: i64,
+    /// Time of the last sample; before `min_time` when there is none.
+    pub max_time: i64,
+    /// First metric name in byte order; empty when a series has none.
+    pub min_name: String,
+    /// Last metric name in byte order.
+    pub max_name: String,
     /// Its files but `block.json` itself.
     pub files: BTreeMap<String, FileMeta>,
 }

@@ -1,0 +1,149 @@
+//! One Parquet file of a block: rows in, a [`FileMeta`] out.
+//!
+//! The checksum is computed as the bytes pass; the footer's length reaches back
+//! to the first page index, so that one read of it is all a reader needs.
+
+use std::fs::File;
+use std::io::{self, BufWriter, Read, Seek, SeekFrom, Write};
+use std::path::{Path, PathBuf};
+
+use arrow_array::RecordBatch;
+use arrow_schema::SchemaRef;
+use parquet::arrow::ArrowWriter;
+use parquet::arrow::arrow_writer::ArrowWriterOptions;
+use parquet::basic::{Compression, Encoding, ZstdLevel};
+use parquet::errors::ParquetError;
+use parquet::file::metadata::ParquetMetaData;
+use parquet::file::properties::{EnabledStatistics, WriterProperties, WriterPropertiesBuilder};
+use parquet::schema::types::ColumnPath;
+
+use crate::{BlockError, FileMeta, Result};
+
+/// Most rows of a row group.
+const ROW_GROUP_ROWS: usize = 1 << 18;
+/// Encoded bytes after which a row group ends early, to bound memory.
+const ROW_GROUP_BYTES: usize = 128 << 20;
+/// Rows of a page at which it ends.
+const PAGE_ROWS: usize = 8192;
+/// Bytes of a page at which it ends.
+const PAGE_BYTES: usize = 128 << 10;
+
+/// Properties that all files share: zstd(1), small pages, page offsets,
+/// no statistics and no dictionaries but where a file asks for them.
+pub(super) fn properties() -> Result<WriterPropertiesBuilder> {
+    let level = ZstdLevel::try_new(1).map_err(|e| encode("block", &e))?;
+    Ok(WriterProperties::builder()
+        .set_created_by("varve".to_owned())
+        .set_compression(Compression::ZSTD(level))
+        .set_dictionary_enabled(false)
+        .set_statistics_enabled(EnabledStatistics::None)
+        .set_max_row_group_row_count(Some(ROW_GROUP_ROWS))
+        .set_max_row_group_bytes(Some(ROW_GROUP_BYTES))
+        .set_data_page_row_count_limit(PAGE_ROWS)
+        .set_data_page_size_limit(PAGE_BYTES))
+}
+
+/// Delta-codes these integer columns.
+pub(super) fn delta(p: WriterPropertiesBuilder, columns: &[&str]) -> WriterPropertiesBuilder {
+    columns
+        .iter()
+        .fold(p, |p, name| p.set_column_encoding(path(name), Encoding::DELTA_BINARY_PACKED))
+}
+
+/// A column's path; a name with a dot in it is one step, not two.
+pub(super) fn path(column: &str) -> ColumnPath {
+    ColumnPath::new(vec![column.to_owned()])
+}
+
+/// A Parquet file that is being written.
+pub(super) struct FileWriter {
+    name: &'static str,
+    path: PathBuf,
+    schema: SchemaRef,
+    writer: ArrowWriter<Summed>,
+}
+
+impl FileWriter {
+    pub(super) fn create(
+        dir: &Path,
+        name: &'static str,
+        schema: SchemaRef,
+        properties: WriterProperties,
+    ) -> Result<Self> {
+        let path = dir.join(name);
+        let file = File::create_new(&path).map_err(BlockError::io("create", &path))?;
+        let out = Summed { out: BufWriter::with_capacity(1 << 18, file), size: 0, crc32c: 0 };
+        let options =
+            ArrowWriterOptions::new().with_properties(properties).with_skip_arrow_metadata(true);
+        let writer = ArrowWriter::try_new_with_options(out, schema.clone(), options)
+            .map_err(|e| encode(name, &e))?;
+        Ok(Self { name, path, schema, writer })
+    }
+
+    /// Adds rows: one array for each column of the schema.
+    pub(super) fn write(&mut self, columns: Vec<arrow_array::ArrayRef>) -> Result<()> {
+        let batch = RecordBatch::try_new(self.schema.clone(), columns).map_err(|e| {
+            BlockError::Encode { file: self.name.to_owned(), detail: e.to_string() }
+        })?;
+        self.writer.write(&batch).map_err(|e| encode(self.name, &e))
+    }
+
+    /// Ends the file.
+    pub(super) fn finish(mut self) -> Result<(String, FileMeta)> {
+        let metadata = self.writer.finish().map_err(|e| encode(self.name, &e))?;
+        let out = self.writer.inner_mut();
+        out.flush().map_err(BlockError::io("write", &self.path))?;
+        let (size, crc32c) = (out.size, out.crc32c);
+        let footer_len = size - footer_start(&metadata, size);
+        let footer_crc32c = crc_of_tail(&self.path, footer_len)?;
+        let meta = FileMeta { size, crc32c, footer_len, footer_crc32c };
+        Ok((self.name.to_owned(), meta))
+    }
+}
+
+/// Where the page indexes begin, or the footer if there are none.
+fn footer_start(metadata: &ParquetMetaData, size: u64) -> u64 {
+    let columns = metadata.row_groups().iter().flat_map(|g| g.columns());
+    columns
+        .flat_map(|c| [c.column_index_offset(), c.offset_index_offset()])
+        .flatten()
+        .filter_map(|offset| u64::try_from(offset).ok())
+        .min()
+        .unwrap_or_else(|| {
+            // An empty file: everything after the leading magic is footer.
+            4.min(size)
+        })
+}
+
+fn crc_of_tail(path: &Path, len: u64) -> Result<u32> {
+    let mut file = File::open(path).map_err(BlockError::io("open", path))?;
+    let back = i64::try_from(len).unwrap_or(i64::MAX);
+    file.seek(SeekFrom::End(-back)).map_err(BlockError::io("seek", path))?;
+    let mut tail = Vec::new();
+    file.read_to_end(&mut tail).map_err(BlockError::io("read", path))?;
+    Ok(crc32c::crc32c(&tail))
+}
+
+fn encode(file: &str, e: &ParquetError) -> BlockError {
+    BlockError::Encode { file: file.to_owned(), detail: e.to_string() }
+}
+
+/// Counts and sums the bytes that pass.
+struct Summed {
+    out: BufWriter<File>,
+    size: u64,
+    crc32c: u32,
+}
+
+impl Write for Summed {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let n = self.out.write(bytes)?;
+        self.size += n as u64;
+        self.crc32c = crc32c::crc32c_append(self.crc32c, &bytes[..n]);
+        Ok(n)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.out.flush()
+    }
+}
