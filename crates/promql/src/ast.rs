@@ -321,6 +321,21 @@ impl AggregateOp {
     }
 }
 
+impl AggregateOp {
+    /// Whether a parameter stands before the expression.
+    pub fn has_param(self) -> bool {
+        matches!(
+            self,
+            Self::Topk
+                | Self::Bottomk
+                | Self::CountValues
+                | Self::Quantile
+                | Self::Limitk
+                | Self::LimitRatio
+        )
+    }
+}
+
 impl BinaryOp {
     /// The operator as written.
     pub fn as_str(self) -> &'static str {

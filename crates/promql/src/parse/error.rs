@@ -22,7 +22,8 @@ pub struct ParseError {
 impl ParseError {
     /// An error at `span` of `input`.
     pub fn new(input: &str, span: Span, message: impl Into<String>) -> Self {
-        let (line, column) = position(input, span.start);
+        // Prometheus gives no position within an empty query: line 0 says so.
+        let (line, column) = if input.is_empty() { (0, 0) } else { position(input, span.start) };
         Self { span, message: message.into(), line, column }
     }
 }
@@ -38,6 +39,9 @@ pub fn position(input: &str, offset: u32) -> (u32, u32) {
 
 impl fmt::Display for ParseError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.line == 0 {
+            return write!(f, "unknown position: parse error: {}", self.message);
+        }
         write!(f, "{}:{}: parse error: {}", self.line, self.column, self.message)
     }
 }

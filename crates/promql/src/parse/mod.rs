@@ -4,9 +4,25 @@
 //! so that no input overflows the stack. Types are checked after parsing.
 //! Texts and positions of errors are those of Prometheus 3.15.
 
+mod check;
+mod duration;
 mod error;
+mod expr;
+mod lex;
+mod modifier;
+mod number;
+mod parser;
+mod quote;
+mod selector;
+mod token;
+
+#[cfg(test)]
+mod tests;
 
 pub use error::{ParseError, position};
+pub use quote::{quote, quote_bytes};
+
+pub(crate) use number::format_duration_ms;
 
 use varve_model::Matcher;
 
@@ -50,17 +66,33 @@ impl Options {
 
 /// Parses and type-checks an expression.
 ///
+/// Takes time linear in the length of `input`. Nesting deeper than 128 and
+/// chains of more than 1024 operators are refused, so that the tree can be
+/// walked recursively.
+///
 /// # Errors
 /// The first error, as Prometheus words it.
 pub fn parse_expr(input: &str, options: &Options) -> Result<Expr, ParseError> {
-    let _ = options;
-    Err(ParseError::new(input, crate::ast::Span::default(), "no expression found in input"))
+    let mut parser = parser::Parser::new(input, options)?;
+    if parser.peek().kind == token::Kind::Eof {
+        return parser.fail(crate::ast::Span::default(), "no expression found in input");
+    }
+    let mut expr = parser.expression()?.expr;
+    parser.finish()?;
+    check::Checker { input }.check(&mut expr)?;
+    Ok(expr)
 }
 
-/// Parses the selector of a `match[]` parameter.
+/// Parses the selector of a `match[]` parameter. It may take everything;
+/// whoever must not allow that has to check the matchers.
 ///
 /// # Errors
 /// When it is anything else than one vector selector without modifiers.
 pub fn parse_metric_selector(input: &str) -> Result<Vec<Matcher>, ParseError> {
-    Err(ParseError::new(input, crate::ast::Span::default(), "no expression found in input"))
+    parser::Parser::new(input, &Options::default())?.metric_selector()
+}
+
+/// Reads a Prometheus duration (`1h30m`, `0`) into milliseconds.
+pub fn parse_duration(text: &str) -> Option<i64> {
+    number::duration_ms(text).ok()
 }
