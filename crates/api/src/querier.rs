@@ -1,0 +1,183 @@
+//! What the query routes ask of a querier.
+//!
+//! Parameters come parsed and checked; times are milliseconds since the
+//! epoch. An answer carries what must not get lost on the way: annotations
+//! and coverage. Next: `varve-querier` implements this.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use varve_model::{ErrorKind, Exemplar, Labels, Matcher, Metadata, TenantId, TimeRange};
+use varve_promql::ast::Expr;
+use varve_promql::value::QueryValue;
+
+/// A PromQL expression, parsed and type-checked.
+#[derive(Clone, Debug)]
+pub struct Query {
+    /// As it was written; positions in annotations refer to it.
+    pub text: String,
+    /// The syntax tree.
+    pub expr: Expr,
+    /// Stop after so long; the querier's own limit holds besides.
+    pub timeout: Option<Duration>,
+    /// `lookback_delta`, in place of the configured one.
+    pub lookback: Option<Duration>,
+    /// Whether statistics are wanted.
+    pub stats: bool,
+}
+
+/// Evaluate at one time.
+#[derive(Clone, Debug)]
+pub struct InstantQuery {
+    /// What.
+    pub query: Query,
+    /// When, in milliseconds since the epoch.
+    pub time: i64,
+}
+
+/// Evaluate at `start`, `start + step`, … up to `end`.
+#[derive(Clone, Debug)]
+pub struct RangeQuery {
+    /// What.
+    pub query: Query,
+    /// First step, in milliseconds since the epoch.
+    pub start: i64,
+    /// No step is later than this.
+    pub end: i64,
+    /// Milliseconds, greater than 0.
+    pub step: i64,
+}
+
+/// Which series, for the routes about labels.
+#[derive(Clone, Debug, Default)]
+pub struct SeriesQuery {
+    /// A series that fits any of these is taken; none = all series.
+    pub selectors: Vec<Vec<Matcher>>,
+    /// Series with samples in this range (`None` = ever); more may be answered.
+    pub range: Option<TimeRange>,
+    /// So many results are enough; 0 = all are wanted. Which ones are
+    /// answered is free. (The route asks for one more than the caller, to
+    /// know whether to say that results were cut off.)
+    pub limit: usize,
+}
+
+/// Which metadata.
+#[derive(Clone, Debug, Default)]
+pub struct MetadataQuery {
+    /// One metric family only.
+    pub metric: Option<String>,
+    /// Most metrics; 0 = all.
+    pub limit: usize,
+    /// Most entries a metric; 0 = all.
+    pub limit_per_metric: usize,
+}
+
+/// The exemplars of one series, in order of time.
+#[derive(Clone, Debug, PartialEq)]
+pub struct SeriesExemplars {
+    /// The series.
+    pub labels: Labels,
+    /// Its exemplars.
+    pub exemplars: Vec<Exemplar>,
+}
+
+/// A result and what has to be said of it.
+#[derive(Clone, Debug, Default)]
+pub struct Answer<T> {
+    /// The result.
+    pub value: T,
+    /// Rendered warnings, with positions; all of them (the route caps them).
+    pub warnings: Vec<String>,
+    /// Rendered infos, with positions.
+    pub infos: Vec<String>,
+    /// How complete the result is: one line of JSON for `X-Varve-Coverage`.
+    pub coverage: Option<String>,
+    /// Statistics as JSON, when they were asked for.
+    pub stats: Option<serde_json::Value>,
+}
+
+impl<T> From<T> for Answer<T> {
+    fn from(value: T) -> Self {
+        Self { value, warnings: Vec::new(), infos: Vec::new(), coverage: None, stats: None }
+    }
+}
+
+/// Why there is no answer.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
+pub struct QueryError {
+    /// Decides the HTTP status and Prometheus' `errorType`.
+    pub kind: ErrorKind,
+    /// For people.
+    pub message: String,
+}
+
+impl QueryError {
+    /// An error of this kind.
+    pub fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
+        Self { kind, message: message.into() }
+    }
+}
+
+/// Answers questions about stored series.
+///
+/// Dropping a returned future cancels the work behind it.
+#[async_trait]
+pub trait Querier: Send + Sync {
+    /// Which parts of the language are allowed.
+    fn parse_options(&self) -> varve_promql::parse::Options {
+        varve_promql::parse::Options::default()
+    }
+
+    /// Evaluates an expression at one time.
+    async fn instant(
+        &self,
+        tenant: TenantId,
+        query: InstantQuery,
+    ) -> Result<Answer<QueryValue>, QueryError>;
+
+    /// Evaluates an expression over steps; the value is a matrix.
+    async fn range(
+        &self,
+        tenant: TenantId,
+        query: RangeQuery,
+    ) -> Result<Answer<QueryValue>, QueryError>;
+
+    /// The exemplars within `range` of series that fit any of `selectors`.
+    async fn exemplars(
+        &self,
+        tenant: TenantId,
+        selectors: Vec<Vec<Matcher>>,
+        range: TimeRange,
+    ) -> Result<Answer<Vec<SeriesExemplars>>, QueryError>;
+
+    /// The label sets of matching series, each once.
+    async fn series(
+        &self,
+        tenant: TenantId,
+        query: SeriesQuery,
+    ) -> Result<Answer<Vec<Labels>>, QueryError>;
+
+    /// The label names of matching series, sorted, each once.
+    async fn labels(
+        &self,
+        tenant: TenantId,
+        query: SeriesQuery,
+    ) -> Result<Answer<Vec<String>>, QueryError>;
+
+    /// The values of one label over matching series, sorted, each once.
+    async fn label_values(
+        &self,
+        tenant: TenantId,
+        name: String,
+        query: SeriesQuery,
+    ) -> Result<Answer<Vec<String>>, QueryError>;
+
+    /// What metric families say of themselves.
+    async fn metadata(
+        &self,
+        tenant: TenantId,
+        query: MetadataQuery,
+    ) -> Result<Answer<BTreeMap<String, Vec<Metadata>>>, QueryError>;
+}
