@@ -6,24 +6,14 @@
 //! without copying.
 
 pub mod batch;
+pub mod convert;
+pub mod prompb;
+pub mod remote_write;
+pub mod status;
 mod varint;
 
 /// The contracts between Varve's processes, generated from `proto/varve/v1`.
 #[allow(missing_docs, clippy::all)]
 pub mod v1 {
     tonic::include_proto!("varve.v1");
-}
-
-/// What Prometheus senders say, generated; for senders and tests.
-pub mod prompb {
-    /// Remote write 1.0 (`proto/prometheus`).
-    #[allow(missing_docs, clippy::all)]
-    pub mod v1 {
-        tonic::include_proto!("prometheus");
-    }
-    /// Remote write 2.0 (`proto/io/prometheus/write/v2`).
-    #[allow(missing_docs, clippy::all)]
-    pub mod v2 {
-        tonic::include_proto!("io.prometheus.write.v2");
-    }
 }

@@ -41,7 +41,7 @@ impl Columns {
 
 /// The smallest power of ten by which `v` is a whole number, and that number.
 fn decimal(v: f64) -> Option<(u8, i64)> {
-    if !(v.abs() < MAX_MANTISSA) {
+    if v.is_nan() || v.abs() >= MAX_MANTISSA {
         return None;
     }
     POWERS.iter().zip(0u8..).find_map(|(power, kind)| {
