@@ -11,5 +11,6 @@ mod eval;
 pub mod functions;
 mod number;
 pub mod parse;
+pub mod print;
 pub mod source;
 pub mod value;
