@@ -1,25 +1,166 @@
-//! Columns of floats.
+//! The column of floats: integers, scaled decimals, accumulated sums, or the
+//! bits themselves as ordered integers; whichever the values are.
+//!
+//! How values are recognised is in [`decimal`](super::decimal). What does not
+//! fit the recognised form (NaN payloads, stale markers, infinities, -0.0, an
+//! odd value) is kept apart as runs of exceptions, bit by bit.
 
 use super::bits::{Cursor, opening, put_varint};
-use super::{ChunkError, MAX_CHUNK_SAMPLES};
+use super::decimal::{self, Form, MAX_EXPONENT, POWERS};
+use super::{ChunkError, MAX_CHUNK_SAMPLES, check_len, ints, kind_error, runs};
 
-/// Appends a column of floats, bit exact.
+const INTEGERS: u8 = 0;
+const DECIMALS: u8 = 1;
+const SUMS: u8 = 2;
+const BITS: u8 = 3;
+const EXCEPTIONS: u8 = 8;
+
+/// Bits that are frequent among exceptions; the code is the place in the list.
+const FREQUENT: [u64; 7] = [
+    varve_model::STALE_NAN_BITS,
+    0x7ff8_0000_0000_0001, // Prometheus' usual NaN
+    0x7ff8_0000_0000_0000, // the usual NaN elsewhere
+    0xfff8_0000_0000_0000, // 0/0 on x86
+    0x7ff0_0000_0000_0000, // +Inf
+    0xfff0_0000_0000_0000, // -Inf
+    0x8000_0000_0000_0000, // -0.0
+];
+/// The code after which the bits themselves follow.
+const OTHER: u8 = FREQUENT.len() as u8;
+
+/// Appends a column of floats, bit exact for every one of them.
+///
+/// # Panics
+///
+/// With more than [`MAX_CHUNK_SAMPLES`].
 pub fn encode_floats(values: &[f64], out: &mut Vec<u8>) {
-    assert!(values.len() <= MAX_CHUNK_SAMPLES, "chunk of {} samples", values.len());
-    out.push(opening(0));
+    check_len(values.len());
+    let (form, exceptions) = decimal::recognise(values);
+    out.push(opening(kind(&form, &exceptions)));
     put_varint(out, values.len() as u64);
-    for v in values {
-        out.extend(v.to_bits().to_le_bytes());
+    write(&form, &exceptions, out);
+}
+
+/// Appends the floats of a column to `out`. After an error `out` may hold
+/// some of them.
+pub fn decode_floats(bytes: &[u8], out: &mut Vec<f64>) -> Result<(), ChunkError> {
+    let mut from = Cursor::new(bytes);
+    let kind = from.opening()?;
+    let count = from.count("sample count", MAX_CHUNK_SAMPLES)?;
+    read(kind, &mut from, count, out)?;
+    from.finish()
+}
+
+/// Appends floats without version and count: what stands inside a column of
+/// another kind.
+pub(super) fn encode_inner(values: &[f64], out: &mut Vec<u8>) {
+    let (form, exceptions) = decimal::recognise(values);
+    out.push(kind(&form, &exceptions));
+    write(&form, &exceptions, out);
+}
+
+/// Reads what [`encode_inner`] wrote.
+pub(super) fn decode_inner(from: &mut Cursor<'_>, count: usize) -> Result<Vec<f64>, ChunkError> {
+    let kind = from.byte("kind of floats")?;
+    let mut values = Vec::new();
+    read(kind, from, count, &mut values)?;
+    Ok(values)
+}
+
+fn kind(form: &Form, exceptions: &[runs::Run]) -> u8 {
+    let kind = match form {
+        Form::Decimals { exponent: 0, .. } => INTEGERS,
+        Form::Decimals { .. } => DECIMALS,
+        Form::Sums { .. } => SUMS,
+        Form::Bits(_) => BITS,
+    };
+    if exceptions.is_empty() { kind } else { kind | EXCEPTIONS }
+}
+
+fn write(form: &Form, exceptions: &[runs::Run], out: &mut Vec<u8>) {
+    match form {
+        Form::Decimals { exponent, scaled } => {
+            if *exponent > 0 {
+                out.push(*exponent);
+            }
+            ints::encode(scaled, out);
+        }
+        Form::Sums { exponent, scaled, errors } => {
+            out.push(*exponent);
+            ints::encode(scaled, out);
+            ints::encode(errors, out);
+        }
+        Form::Bits(ordered) => ints::encode(ordered, out),
+    }
+    if !exceptions.is_empty() {
+        runs::encode(exceptions, out, |out, bits| match FREQUENT.iter().position(|f| *f == bits) {
+            Some(code) => out.push(code as u8),
+            None => {
+                out.push(OTHER);
+                out.extend(bits.to_le_bytes());
+            }
+        });
     }
 }
 
-/// Appends the floats of a column to `out`.
-pub fn decode_floats(bytes: &[u8], out: &mut Vec<f64>) -> Result<(), ChunkError> {
-    let mut from = Cursor::new(bytes);
-    from.opening()?;
-    let count = from.count("sample count", MAX_CHUNK_SAMPLES)?;
-    for _ in 0..count {
-        out.push(f64::from_bits(from.word("value")?));
+fn read(
+    kind: u8,
+    from: &mut Cursor<'_>,
+    count: usize,
+    out: &mut Vec<f64>,
+) -> Result<(), ChunkError> {
+    let base = out.len();
+    out.reserve(count);
+    match kind & !EXCEPTIONS {
+        INTEGERS => ints::decode(from, count, |run| out.extend(run.iter().map(|i| *i as f64)))?,
+        DECIMALS => {
+            let power = power(from)?;
+            ints::decode(from, count, |run| {
+                out.extend(run.iter().map(|i| *i as f64 / power));
+            })?;
+        }
+        SUMS => {
+            let power = power(from)?;
+            let scaled = ints::decode_vec(from, count)?;
+            let mut left = scaled.as_slice();
+            ints::decode(from, count, |errors| {
+                let (scaled, rest) = left.split_at(errors.len());
+                left = rest;
+                out.extend(scaled.iter().zip(errors).map(|(i, error)| {
+                    let near = decimal::ordered(*i as f64 / power);
+                    decimal::from_ordered(near.wrapping_add(*error))
+                }));
+            })?;
+        }
+        BITS => ints::decode(from, count, |run| {
+            out.extend(run.iter().map(|i| decimal::from_ordered(*i)));
+        })?,
+        _ => return Err(kind_error("kind of floats", kind)),
     }
-    from.finish()
+    if kind & EXCEPTIONS != 0 {
+        let values = &mut out[base..];
+        runs::decode(from, count, exception, |run| {
+            values[run.start..run.start + run.len].fill(f64::from_bits(run.value));
+        })?;
+    }
+    Ok(())
+}
+
+/// Reads a decimal exponent and returns its power of ten.
+fn power(from: &mut Cursor<'_>) -> Result<f64, ChunkError> {
+    let exponent = from.byte("decimal exponent")?;
+    if exponent > MAX_EXPONENT {
+        return Err(ChunkError::Field { field: "decimal exponent", value: exponent.into() });
+    }
+    Ok(POWERS[usize::from(exponent)])
+}
+
+/// Reads the bits of an exception.
+fn exception(from: &mut Cursor<'_>) -> Result<u64, ChunkError> {
+    let code = from.byte("exception")?;
+    match FREQUENT.get(usize::from(code)) {
+        Some(bits) => Ok(*bits),
+        None if code == OTHER => from.word("exception"),
+        None => Err(kind_error("exception", code)),
+    }
 }

@@ -1,52 +1,31 @@
-//! Columns of timestamps.
+//! The column of timestamps: a count and a stream of integers.
 
-use super::bits::{Cursor, opening, put_signed, put_varint};
-use super::{ChunkError, MAX_CHUNK_SAMPLES};
+use super::bits::{Cursor, opening, put_varint};
+use super::{ChunkError, MAX_CHUNK_SAMPLES, check_len, ints, kind_error};
 
-/// Appends a column of timestamps; any `i64`s, cheap when regular.
+/// Appends a column of timestamps. They may be any `i64`s in any order; a
+/// regular grid takes a dozen bytes whatever its length.
+///
+/// # Panics
+///
+/// With more than [`MAX_CHUNK_SAMPLES`].
 pub fn encode_times(times: &[i64], out: &mut Vec<u8>) {
-    assert!(times.len() <= MAX_CHUNK_SAMPLES, "chunk of {} samples", times.len());
+    check_len(times.len());
     out.push(opening(0));
     put_varint(out, times.len() as u64);
-    let mut last = 0i64;
-    for &t in times {
-        put_signed(out, t.wrapping_sub(last));
-        last = t;
-    }
+    ints::encode(times, out);
 }
 
-/// Appends the timestamps of a column to `out`.
+/// Appends the timestamps of a column to `out`. After an error `out` may hold
+/// some of them.
 pub fn decode_times(bytes: &[u8], out: &mut Vec<i64>) -> Result<(), ChunkError> {
     let mut from = Cursor::new(bytes);
-    from.opening()?;
+    let kind = from.opening()?;
+    if kind != 0 {
+        return Err(kind_error("kind of times", kind));
+    }
     let count = from.count("sample count", MAX_CHUNK_SAMPLES)?;
-    let mut last = 0i64;
-    for _ in 0..count {
-        last = last.wrapping_add(from.signed("time")?);
-        out.push(last);
-    }
+    out.reserve(count);
+    ints::decode(&mut from, count, |run| out.extend_from_slice(run))?;
     from.finish()
-}
-
-/// Appends the start timestamps of samples at `times`; none of them if `starts` is empty.
-pub fn encode_starts(starts: &[i64], times: &[i64], out: &mut Vec<u8>) {
-    if starts.is_empty() {
-        return;
-    }
-    assert_eq!(starts.len(), times.len(), "one start for each time");
-    encode_times(starts, out);
-}
-
-/// Appends start timestamps to `out`; none of them if `bytes` is empty.
-pub fn decode_starts(bytes: &[u8], times: &[i64], out: &mut Vec<i64>) -> Result<(), ChunkError> {
-    if bytes.is_empty() {
-        return Ok(());
-    }
-    let before = out.len();
-    decode_times(bytes, out)?;
-    let found = out.len() - before;
-    if found != times.len() {
-        return Err(ChunkError::Count { found, expected: times.len() });
-    }
-    Ok(())
 }
