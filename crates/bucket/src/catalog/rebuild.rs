@@ -1,0 +1,1 @@
+//! Making a catalog anew from the blocks in the bucket.
