@@ -25,5 +25,5 @@ pub use error::{BlockError, Result};
 pub use files::{BlockFiles, LocalFiles};
 pub use meta::{BLOCK_JSON, BLOCK_VERSION, BlockCounts, BlockMeta, FileMeta};
 pub use order::{SORT_LABELS, block_order};
-pub use read::{BlockReader, SeriesExemplars};
+pub use read::{BlockReader, SeriesExemplars, verify};
 pub use write::{BlockSpec, BlockWriter, FinishedBlock};

@@ -51,8 +51,11 @@ pub fn merge_chunks(
         }
     }
 
-    let mut heap: BinaryHeap<Reverse<(i64, usize)>> =
-        cursors.iter().enumerate().filter_map(|(i, c)| Some(Reverse((c.next_time()?, i)))).collect();
+    let mut heap: BinaryHeap<Reverse<(i64, usize)>> = cursors
+        .iter()
+        .enumerate()
+        .filter_map(|(i, c)| Some(Reverse((c.next_time()?, i))))
+        .collect();
     // (time, cursor, position) of the sample that was taken last.
     let mut last: Option<(i64, usize, usize)> = None;
     while let Some(Reverse((time, i))) = heap.pop() {

@@ -12,6 +12,12 @@ pub(crate) const TIMESTAMPS: &str = "timestamps.parquet";
 pub(crate) const EXEMPLARS: &str = "exemplars.parquet";
 pub(crate) const METADATA: &str = "metadata.parquet";
 
+/// Key of the footer's page checksums: the CRC-32C of each [`SUM_BLOCK`] bytes
+/// of the file before the page indexes, 8 hexadecimal digits each.
+pub(crate) const SUMS_KEY: &str = "varve.crc32c";
+/// Bytes under one page checksum; the last block may be short.
+pub(crate) const SUM_BLOCK: u64 = 64 << 10;
+
 /// Prefix of the columns of `series.parquet` that hold one label each.
 pub(crate) const LABEL_PREFIX: &str = "l_";
 /// The column of `series.parquet` with all labels that have none of their own.

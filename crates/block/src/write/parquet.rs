@@ -1,7 +1,9 @@
 //! One Parquet file of a block: rows in, a [`FileMeta`] out.
 //!
-//! The checksum is computed as the bytes pass; the footer's length reaches back
-//! to the first page index, so that one read of it is all a reader needs.
+//! Checksums are computed as the bytes pass: one of the whole file, and one of
+//! each [`SUM_BLOCK`] of its pages, kept in the footer, so that a range read is
+//! checked too. The footer's length reaches back to the first page index: one
+//! read of it is all a reader needs.
 
 use std::fs::File;
 use std::io::{self, BufWriter, Read, Seek, SeekFrom, Write};
@@ -13,10 +15,11 @@ use parquet::arrow::ArrowWriter;
 use parquet::arrow::arrow_writer::ArrowWriterOptions;
 use parquet::basic::{Compression, Encoding, ZstdLevel};
 use parquet::errors::ParquetError;
-use parquet::file::metadata::ParquetMetaData;
+use parquet::file::metadata::KeyValue;
 use parquet::file::properties::{EnabledStatistics, WriterProperties, WriterPropertiesBuilder};
 use parquet::schema::types::ColumnPath;
 
+use crate::schema::{SUM_BLOCK, SUMS_KEY};
 use crate::{BlockError, FileMeta, Result};
 
 /// Most rows of a row group.
@@ -72,10 +75,9 @@ impl FileWriter {
     ) -> Result<Self> {
         let path = dir.join(name);
         let file = File::create_new(&path).map_err(BlockError::io("create", &path))?;
-        let out = Summed { out: BufWriter::with_capacity(1 << 18, file), size: 0, crc32c: 0 };
         let options =
             ArrowWriterOptions::new().with_properties(properties).with_skip_arrow_metadata(true);
-        let writer = ArrowWriter::try_new_with_options(out, schema.clone(), options)
+        let writer = ArrowWriter::try_new_with_options(Summed::new(file), schema.clone(), options)
             .map_err(|e| encode(name, &e))?;
         Ok(Self { name, path, schema, writer })
     }
@@ -90,29 +92,20 @@ impl FileWriter {
 
     /// Ends the file.
     pub(super) fn finish(mut self) -> Result<(String, FileMeta)> {
-        let metadata = self.writer.finish().map_err(|e| encode(self.name, &e))?;
+        self.writer.flush().map_err(|e| encode(self.name, &e))?;
+        self.writer.sync().map_err(BlockError::io("write", &self.path))?;
+        let pages = self.writer.inner().size;
+        let sums = self.writer.inner_mut().take_sums();
+        self.writer.append_key_value_metadata(KeyValue::new(SUMS_KEY.to_owned(), sums));
+        self.writer.finish().map_err(|e| encode(self.name, &e))?;
         let out = self.writer.inner_mut();
         out.flush().map_err(BlockError::io("write", &self.path))?;
         let (size, crc32c) = (out.size, out.crc32c);
-        let footer_len = size - footer_start(&metadata, size);
+        let footer_len = size - pages;
         let footer_crc32c = crc_of_tail(&self.path, footer_len)?;
         let meta = FileMeta { size, crc32c, footer_len, footer_crc32c };
         Ok((self.name.to_owned(), meta))
     }
-}
-
-/// Where the page indexes begin, or the footer if there are none.
-fn footer_start(metadata: &ParquetMetaData, size: u64) -> u64 {
-    let columns = metadata.row_groups().iter().flat_map(|g| g.columns());
-    columns
-        .flat_map(|c| [c.column_index_offset(), c.offset_index_offset()])
-        .flatten()
-        .filter_map(|offset| u64::try_from(offset).ok())
-        .min()
-        .unwrap_or_else(|| {
-            // An empty file: everything after the leading magic is footer.
-            4.min(size)
-        })
 }
 
 fn crc_of_tail(path: &Path, len: u64) -> Result<u32> {
@@ -133,6 +126,30 @@ struct Summed {
     out: BufWriter<File>,
     size: u64,
     crc32c: u32,
+    /// CRC-32C of the blocks that are complete, in hexadecimal.
+    sums: String,
+    /// CRC-32C of the block that is not, and how many bytes it has.
+    block: (u32, u64),
+}
+
+impl Summed {
+    fn new(file: File) -> Self {
+        let out = BufWriter::with_capacity(1 << 18, file);
+        Self { out, size: 0, crc32c: 0, sums: String::new(), block: (0, 0) }
+    }
+
+    fn end_block(&mut self) {
+        self.sums.push_str(&format!("{:08x}", self.block.0));
+        self.block = (0, 0);
+    }
+
+    /// The sums of all blocks so far; the last one may be short.
+    fn take_sums(&mut self) -> String {
+        if self.block.1 > 0 {
+            self.end_block();
+        }
+        std::mem::take(&mut self.sums)
+    }
 }
 
 impl Write for Summed {
@@ -140,6 +157,16 @@ impl Write for Summed {
         let n = self.out.write(bytes)?;
         self.size += n as u64;
         self.crc32c = crc32c::crc32c_append(self.crc32c, &bytes[..n]);
+        let mut rest = &bytes[..n];
+        while !rest.is_empty() {
+            let room = (SUM_BLOCK - self.block.1).min(rest.len() as u64);
+            let (part, after) = rest.split_at(room as usize);
+            self.block = (crc32c::crc32c_append(self.block.0, part), self.block.1 + room);
+            if self.block.1 == SUM_BLOCK {
+                self.end_block();
+            }
+            rest = after;
+        }
         Ok(n)
     }
 

@@ -1,0 +1,282 @@
+//! Fetching the rows of `samples.parquet` that belong to matching series, and
+//! the timestamp vectors that they share.
+
+use std::collections::{BTreeSet, HashMap};
+use std::ops::Range;
+
+use arrow_array::{BooleanArray, RecordBatch};
+use arrow_schema::ArrowError;
+use bytes::Bytes;
+use futures::stream::TryStreamExt;
+use parquet::arrow::ProjectionMask;
+use parquet::arrow::arrow_reader::{ArrowPredicateFn, RowFilter, RowGroupSelection, RowSelection};
+use parquet::arrow::async_reader::ParquetRecordBatchStreamBuilder;
+use varve_model::TimeRange;
+
+use super::column::{Blobs, ints, longs};
+use super::scan::Found;
+use super::source::{Source, batches, from_parquet};
+use crate::schema::{INLINE, SAMPLES, TIMESTAMPS};
+use crate::{BlockError, ChunkKind, EncodedChunk, EncodedSeries, Result, chunk};
+
+/// Rows that are decoded at a time.
+const BATCH_ROWS: usize = 1024;
+
+/// Reads chunks: the two files, and the order that the block has in merges.
+#[derive(Clone)]
+pub(super) struct Chunks {
+    pub(super) samples: Source,
+    /// Absent when the block shares no vector.
+    pub(super) timestamps: Option<Source>,
+    pub(super) term: u64,
+    pub(super) index: u64,
+}
+
+/// A row whose times may still be in `timestamps.parquet`.
+struct Row {
+    at: usize,
+    chunk: EncodedChunk,
+    /// Id, first and length of its times, unless inline.
+    shared: Option<(i32, u32)>,
+}
+
+impl Chunks {
+    /// The chunks of `found` that overlap `range`; series without any are
+    /// left out. `filter` says whether some chunk may not overlap.
+    pub(super) async fn read(
+        &self,
+        found: Vec<Found>,
+        range: TimeRange,
+        filter: bool,
+    ) -> Result<Vec<EncodedSeries>> {
+        let mut rows = self.rows(&found, range, filter).await?;
+        self.resolve(&mut rows).await?;
+        let mut out: Vec<EncodedSeries> = found
+            .into_iter()
+            .map(|f| EncodedSeries { labels: f.labels, chunks: Vec::new() })
+            .collect();
+        for row in rows {
+            out[row.at].chunks.push(row.chunk);
+        }
+        out.retain(|s| !s.chunks.is_empty());
+        Ok(out)
+    }
+
+    /// Rows whose coded bytes are about `bytes`.
+    pub(super) fn rows_for(&self, bytes: u64) -> u64 {
+        let metadata = self.samples.metadata.metadata();
+        let groups = metadata.row_groups().iter();
+        let size: u64 = groups.map(|g| u64::try_from(g.compressed_size()).unwrap_or(0)).sum();
+        let rows = u64::try_from(metadata.file_metadata().num_rows()).unwrap_or(0);
+        (bytes / (size / rows.max(1)).max(1)).clamp(64, 16 << 10)
+    }
+
+    async fn rows(&self, found: &[Found], range: TimeRange, filter: bool) -> Result<Vec<Row>> {
+        let ranges: Vec<Range<u64>> =
+            found.iter().map(|f| f.row as u64..f.row as u64 + f.rows as u64).collect();
+        let positions: HashMap<i64, usize> =
+            found.iter().enumerate().map(|(i, f)| (f.series, i)).collect();
+        let selections = group_selections(&self.samples, &ranges)?;
+        let metadata = self.samples.metadata.clone();
+        let described = metadata.parquet_schema();
+        let mut builder = ParquetRecordBatchStreamBuilder::new_with_metadata(
+            self.samples.clone(),
+            metadata.clone(),
+        )
+        .with_batch_size(BATCH_ROWS)
+        .with_row_group_selections(selections);
+        if filter {
+            let mask = ProjectionMask::columns(described, ["min_time", "max_time"]);
+            let keep = move |batch: RecordBatch| {
+                overlapping(&batch, range).map_err(|e| ArrowError::ExternalError(Box::new(e)))
+            };
+            builder = builder
+                .with_row_filter(RowFilter::new(vec![Box::new(ArrowPredicateFn::new(mask, keep))]))
+                .with_max_predicate_cache_size(0);
+        }
+        let mask = ProjectionMask::columns(
+            described,
+            [
+                "series", "kind", "count", "min_time", "max_time", "ts_id", "ts_first", "times",
+                "chunk", "starts",
+            ],
+        );
+        let stream = builder.with_projection(mask).build().map_err(|e| from_parquet(SAMPLES, e))?;
+        let mut stream = batches(SAMPLES, stream);
+        let mut out = Vec::new();
+        while let Some(batch) = stream.try_next().await? {
+            self.parse(&batch, &positions, range, &mut out)?;
+        }
+        Ok(out)
+    }
+
+    fn parse(
+        &self,
+        batch: &RecordBatch,
+        positions: &HashMap<i64, usize>,
+        range: TimeRange,
+        out: &mut Vec<Row>,
+    ) -> Result<()> {
+        let (series, kind) = (longs(SAMPLES, batch, "series")?, ints(SAMPLES, batch, "kind")?);
+        let (min, max) = (longs(SAMPLES, batch, "min_time")?, longs(SAMPLES, batch, "max_time")?);
+        let (count, ts_id) = (ints(SAMPLES, batch, "count")?, ints(SAMPLES, batch, "ts_id")?);
+        let ts_first = ints(SAMPLES, batch, "ts_first")?;
+        let times = Blobs::new(SAMPLES, batch, "times")?;
+        let values = Blobs::new(SAMPLES, batch, "chunk")?;
+        let starts = Blobs::new(SAMPLES, batch, "starts")?;
+        for i in 0..series.len() {
+            let bad = |what: &str| {
+                BlockError::corrupt(SAMPLES, format!("a row of series {} has {what}", series[i]))
+            };
+            let at = *positions.get(&series[i]).ok_or_else(|| bad("another series' place"))?;
+            let kind = match kind[i] {
+                0 => ChunkKind::Float,
+                1 => ChunkKind::Histogram,
+                _ => return Err(bad("an unknown kind")),
+            };
+            let count = u32::try_from(count[i])
+                .ok()
+                .filter(|n| (1..=chunk::MAX_CHUNK_SAMPLES).contains(&(*n as usize)))
+                .ok_or_else(|| bad("an impossible count"))?;
+            let first = u32::try_from(ts_first[i]).map_err(|_| bad("a negative ts_first"))?;
+            let chunk = EncodedChunk {
+                kind,
+                min_time: min[i],
+                max_time: max[i],
+                count,
+                times: times.get(i),
+                values: values.get(i),
+                starts: starts.get(i),
+                term: self.term,
+                index: self.index,
+            };
+            if chunk.overlaps(&range) {
+                let shared = (ts_id[i] != INLINE).then_some((ts_id[i], first));
+                out.push(Row { at, chunk, shared });
+            }
+        }
+        Ok(())
+    }
+
+    /// Fills in the times that live in `timestamps.parquet`.
+    async fn resolve(&self, rows: &mut [Row]) -> Result<()> {
+        let ids: BTreeSet<i32> = rows.iter().filter_map(|r| Some(r.shared?.0)).collect();
+        if ids.is_empty() {
+            return Ok(());
+        }
+        let source = self
+            .timestamps
+            .as_ref()
+            .ok_or_else(|| BlockError::corrupt(TIMESTAMPS, "it is missing"))?;
+        let vectors = read_vectors(source, &ids).await?;
+        let mut parts: HashMap<(i32, u32, u32), Bytes> = HashMap::new();
+        for row in rows {
+            let Some((id, first)) = row.shared else {
+                continue;
+            };
+            let (whole, bytes) = vectors.get(&id).ok_or_else(|| {
+                BlockError::corrupt(TIMESTAMPS, format!("vector {id} is missing"))
+            })?;
+            let count = row.chunk.count;
+            row.chunk.times = match parts.get(&(id, first, count)) {
+                Some(part) => part.clone(),
+                None => {
+                    let part = part(bytes, *whole, first, count)?;
+                    parts.insert((id, first, count), part.clone());
+                    part
+                }
+            };
+        }
+        Ok(())
+    }
+}
+
+/// Coded times `first..first + count` of a vector of `whole` times.
+fn part(bytes: &Bytes, whole: u32, first: u32, count: u32) -> Result<Bytes> {
+    if (first, count) == (0, whole) {
+        return Ok(bytes.clone());
+    }
+    let mut times = Vec::new();
+    chunk::decode_times(bytes, &mut times)?;
+    let range = first as usize..first as usize + count as usize;
+    let Some(times) = times.get(range) else {
+        let detail = format!("times {first} to {} of {} are missing", first + count, times.len());
+        return Err(BlockError::corrupt(TIMESTAMPS, detail));
+    };
+    let mut out = Vec::new();
+    chunk::encode_times(times, &mut out);
+    Ok(out.into())
+}
+
+async fn read_vectors(source: &Source, ids: &BTreeSet<i32>) -> Result<HashMap<i32, (u32, Bytes)>> {
+    let bad = |id: &i32| BlockError::corrupt(TIMESTAMPS, format!("vector {id} does not exist"));
+    let ranges: Vec<Range<u64>> = ids
+        .iter()
+        .map(|id| u64::try_from(*id).map(|id| id..id + 1).map_err(|_| bad(id)))
+        .collect::<Result<_>>()?;
+    let selections = group_selections(source, &ranges)?;
+    let stream =
+        ParquetRecordBatchStreamBuilder::new_with_metadata(source.clone(), source.metadata.clone())
+            .with_batch_size(BATCH_ROWS)
+            .with_row_group_selections(selections)
+            .build()
+            .map_err(|e| from_parquet(TIMESTAMPS, e))?;
+    let mut stream = batches(TIMESTAMPS, stream);
+    let mut out = HashMap::new();
+    while let Some(batch) = stream.try_next().await? {
+        let id = ints(TIMESTAMPS, &batch, "id")?;
+        let count = ints(TIMESTAMPS, &batch, "count")?;
+        let times = Blobs::new(TIMESTAMPS, &batch, "times")?;
+        for i in 0..id.len() {
+            let count = u32::try_from(count[i])
+                .map_err(|_| BlockError::corrupt(TIMESTAMPS, "a negative count"))?;
+            out.insert(id[i], (count, times.get(i)));
+        }
+    }
+    Ok(out)
+}
+
+fn overlapping(batch: &RecordBatch, range: TimeRange) -> Result<BooleanArray> {
+    let (min, max) = (longs(SAMPLES, batch, "min_time")?, longs(SAMPLES, batch, "max_time")?);
+    let keep = min.iter().zip(max).map(|(min, max)| range.start < *max && *min <= range.end);
+    Ok(BooleanArray::from(keep.collect::<Vec<_>>()))
+}
+
+/// Splits sorted, disjoint ranges of a file's rows by row group.
+pub(super) fn group_selections(
+    source: &Source,
+    ranges: &[Range<u64>],
+) -> Result<Vec<RowGroupSelection>> {
+    let mut out = Vec::new();
+    let (mut start, mut next) = (0u64, 0);
+    for (g, group) in source.metadata.metadata().row_groups().iter().enumerate() {
+        let end = start + u64::try_from(group.num_rows()).unwrap_or(0);
+        let mut local: Vec<Range<usize>> = Vec::new();
+        while let Some(range) = ranges.get(next).filter(|r| r.start < end) {
+            let part = range.start.max(start)..range.end.min(end);
+            if part.start < part.end {
+                local.push((part.start - start) as usize..(part.end - start) as usize);
+            }
+            if range.end > end {
+                break;
+            }
+            next += 1;
+        }
+        if local.windows(2).any(|w| w[0].end > w[1].start) {
+            return Err(BlockError::corrupt(source.name, "rows of two series overlap"));
+        }
+        if !local.is_empty() {
+            let rows = (end - start) as usize;
+            let selection = RowSelection::from_consecutive_ranges(local.into_iter(), rows);
+            out.push(RowGroupSelection::new(g, Some(selection)));
+        }
+        start = end;
+    }
+    match ranges.last() {
+        Some(last) if last.end > start => {
+            let detail = format!("row {} of {start} was asked for", last.end);
+            Err(BlockError::corrupt(source.name, detail))
+        }
+        _ => Ok(out),
+    }
+}
