@@ -1,1 +1,35 @@
-//! Distributed reads: the seam between heads and blocks, fan-out, merge, coverage.
+//! Distributed reads: one tenant's series out of heads and blocks, wherever
+//! they are.
+//!
+//! ```text
+//!            ┌─ pin the catalog's newest version
+//! Session ───┤─ Select ─▶ ingesters (heads)          ─┐
+//!            └─ Select ─▶ store-gateways (blocks)     ─┴─▶ merge ─▶ Series
+//!                 ▲  a head released data to a newer version: pin anew, redo
+//! ```
+//!
+//! [`Reader`] knows the cluster; a [`Session`] is one request of one tenant
+//! and is what the engine reads from. [`seam`] holds the rule that makes heads
+//! and blocks add up, [`frames`] the frames that both sides exchange.
+
+pub mod frames;
+pub mod seam;
+
+mod budget;
+mod config;
+mod coverage;
+mod error;
+mod gather;
+mod heads;
+mod lookups;
+mod metrics;
+mod select;
+mod session;
+mod stores;
+
+pub use budget::{Budgets, QueryBudget};
+pub use config::QueryConfig;
+pub use coverage::Coverage;
+pub use error::QueryError;
+pub use metrics::Metrics;
+pub use session::{Reader, Session};

@@ -1,0 +1,42 @@
+//! What can be set about a querier.
+
+use serde::{Deserialize, Serialize};
+use varve_query::QueryConfig;
+use varve_runtime::config::HumanDuration;
+
+/// Settings of a querier.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Config {
+    /// How far back an instant selector looks for a sample.
+    pub lookback_delta: HumanDuration,
+    /// The step of subqueries that name none.
+    pub default_evaluation_interval: HumanDuration,
+    /// Longest time that a query may take, waiting included.
+    pub timeout: HumanDuration,
+    /// Queries that run at once; others wait their turn, tenants by turns.
+    pub max_concurrent: usize,
+    /// Queries of one tenant that may run or wait at once; more are refused as 503.
+    pub max_outstanding_per_tenant: usize,
+    /// Most samples that a query may hold while it is evaluated.
+    pub max_samples: u64,
+    /// Allow functions and aggregations that Prometheus calls experimental.
+    pub experimental_functions: bool,
+    /// Memory and time limits of reads.
+    pub reads: QueryConfig,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            lookback_delta: HumanDuration::from_secs(300),
+            default_evaluation_interval: HumanDuration::from_secs(60),
+            timeout: HumanDuration::from_secs(120),
+            max_concurrent: 20,
+            max_outstanding_per_tenant: 100,
+            max_samples: 50_000_000,
+            experimental_functions: false,
+            reads: QueryConfig::default(),
+        }
+    }
+}

@@ -1,0 +1,163 @@
+//! What the query routes ask, answered: the face of the querier.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use async_trait::async_trait;
+use varve_api::{
+    Answer, InstantQuery, MetadataQuery, Querier, QueryError, RangeQuery, SeriesExemplars,
+    SeriesQuery,
+};
+use varve_model::{ErrorKind, Labels, Matcher, Metadata, TenantId, TimeRange};
+use varve_promql::engine::Query;
+use varve_promql::parse;
+use varve_promql::value::QueryValue;
+use varve_query::Session;
+
+use crate::Service;
+
+fn refuse(e: varve_query::QueryError) -> QueryError {
+    QueryError::new(e.kind, e.message)
+}
+
+fn covered<T>(session: &Session, value: T) -> Answer<T> {
+    Answer { coverage: Some(session.coverage().to_json()), ..Answer::from(value) }
+}
+
+fn ms(d: Duration) -> i64 {
+    i64::try_from(d.as_millis()).unwrap_or(i64::MAX)
+}
+
+impl Service {
+    /// Bounds a call in time, and counts it.
+    async fn counted<T>(
+        &self,
+        call: &str,
+        work: impl Future<Output = Result<T, QueryError>>,
+    ) -> Result<T, QueryError> {
+        let begun = Instant::now();
+        let limit = self.config.timeout.0;
+        let answer = tokio::time::timeout(limit, work).await.unwrap_or_else(|_| {
+            let text = format!("{call} timed out after {limit:?} (setting querier.timeout)");
+            Err(QueryError::new(ErrorKind::Timeout, text))
+        });
+        let outcome = answer.as_ref().map_or_else(|e| e.kind.as_str(), |_| "ok");
+        self.metrics.queries.with_label_values(&[call, outcome]).inc();
+        self.metrics.seconds.with_label_values(&[call]).observe(begun.elapsed().as_secs_f64());
+        answer
+    }
+}
+
+#[async_trait]
+impl Querier for Service {
+    fn parse_options(&self) -> parse::Options {
+        self.engine.options().parse.clone()
+    }
+
+    async fn instant(
+        &self,
+        tenant: TenantId,
+        request: InstantQuery,
+    ) -> Result<Answer<QueryValue>, QueryError> {
+        let q = request.query;
+        let query =
+            Query { lookback_ms: q.lookback.map(ms), ..Query::instant(q.text, request.time) };
+        self.counted("query", self.run(tenant, query, q.timeout, q.stats)).await
+    }
+
+    async fn range(
+        &self,
+        tenant: TenantId,
+        request: RangeQuery,
+    ) -> Result<Answer<QueryValue>, QueryError> {
+        let q = request.query;
+        let query = Query {
+            lookback_ms: q.lookback.map(ms),
+            ..Query::range(q.text, request.start, request.end, request.step)
+        };
+        self.counted("query_range", self.run(tenant, query, q.timeout, q.stats)).await
+    }
+
+    async fn exemplars(
+        &self,
+        tenant: TenantId,
+        selectors: Vec<Vec<Matcher>>,
+        range: TimeRange,
+    ) -> Result<Answer<Vec<SeriesExemplars>>, QueryError> {
+        self.counted("query_exemplars", async {
+            let session = self.reader.session(tenant);
+            let found = session.exemplars(&selectors, range).await.map_err(refuse)?;
+            let series = found
+                .into_iter()
+                .map(|(labels, exemplars)| SeriesExemplars { labels, exemplars })
+                .collect();
+            Ok(covered(&session, series))
+        })
+        .await
+    }
+
+    async fn series(
+        &self,
+        tenant: TenantId,
+        query: SeriesQuery,
+    ) -> Result<Answer<Vec<Labels>>, QueryError> {
+        self.counted("series", async {
+            let session = self.reader.session(tenant);
+            let range = query.range.unwrap_or(TimeRange::ALL);
+            let found = session.series(&query.selectors, range, query.limit).await;
+            Ok(covered(&session, found.map_err(refuse)?))
+        })
+        .await
+    }
+
+    async fn labels(
+        &self,
+        tenant: TenantId,
+        query: SeriesQuery,
+    ) -> Result<Answer<Vec<String>>, QueryError> {
+        self.counted("labels", async {
+            let session = self.reader.session(tenant);
+            let range = query.range.unwrap_or(TimeRange::ALL);
+            let found = session.label_names(&query.selectors, range, query.limit).await;
+            Ok(covered(&session, found.map_err(refuse)?))
+        })
+        .await
+    }
+
+    async fn label_values(
+        &self,
+        tenant: TenantId,
+        name: String,
+        query: SeriesQuery,
+    ) -> Result<Answer<Vec<String>>, QueryError> {
+        self.counted("label_values", async {
+            let session = self.reader.session(tenant);
+            let range = query.range.unwrap_or(TimeRange::ALL);
+            let found = session.label_values(&name, &query.selectors, range, query.limit).await;
+            Ok(covered(&session, found.map_err(refuse)?))
+        })
+        .await
+    }
+
+    async fn metadata(
+        &self,
+        tenant: TenantId,
+        query: MetadataQuery,
+    ) -> Result<Answer<BTreeMap<String, Vec<Metadata>>>, QueryError> {
+        let at_most = |n: usize| if n == 0 { usize::MAX } else { n };
+        self.counted("metadata", async {
+            let session = self.reader.session(tenant);
+            let found = session.metadata(query.metric.as_deref()).await.map_err(refuse)?;
+            let cut = |set: std::collections::BTreeSet<Metadata>| {
+                set.into_iter().take(at_most(query.limit_per_metric)).collect()
+            };
+            let metadata = found
+                .into_iter()
+                .take(at_most(query.limit))
+                .map(|(name, set)| (name, cut(set)))
+                .collect();
+            Ok(covered(&session, metadata))
+        })
+        .await
+    }
+}

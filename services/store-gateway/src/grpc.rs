@@ -1,0 +1,68 @@
+//! The gRPC face: decode, call, encode.
+
+use tokio_stream::wrappers::ReceiverStream;
+use tonic::{Request, Response, Status, async_trait};
+use varve_wire::v1;
+use varve_wire::v1::store_server::Store;
+
+use crate::Gateway;
+
+#[async_trait]
+impl Store for Gateway {
+    type SelectStream = ReceiverStream<Result<v1::SelectFrame, Status>>;
+    type SeriesStream = ReceiverStream<Result<v1::SeriesFrame, Status>>;
+
+    async fn select(
+        &self,
+        request: Request<v1::SelectRequest>,
+    ) -> Result<Response<Self::SelectStream>, Status> {
+        let answer = self.run_select(request.into_inner());
+        self.metrics.request("select", &answer);
+        answer.map(|frames| Response::new(ReceiverStream::new(frames)))
+    }
+
+    async fn series(
+        &self,
+        request: Request<v1::SeriesRequest>,
+    ) -> Result<Response<Self::SeriesStream>, Status> {
+        let answer = self.run_series(request.into_inner());
+        self.metrics.request("series", &answer);
+        answer.map(|frames| Response::new(ReceiverStream::new(frames)))
+    }
+
+    async fn label_names(
+        &self,
+        request: Request<v1::LabelNamesRequest>,
+    ) -> Result<Response<v1::LabelsResponse>, Status> {
+        let answer = self.run_label_names(request.into_inner()).await;
+        self.metrics.request("label_names", &answer);
+        answer.map(Response::new)
+    }
+
+    async fn label_values(
+        &self,
+        request: Request<v1::LabelValuesRequest>,
+    ) -> Result<Response<v1::LabelsResponse>, Status> {
+        let answer = self.run_label_values(request.into_inner()).await;
+        self.metrics.request("label_values", &answer);
+        answer.map(Response::new)
+    }
+
+    async fn exemplars(
+        &self,
+        request: Request<v1::ExemplarsRequest>,
+    ) -> Result<Response<v1::ExemplarsResponse>, Status> {
+        let answer = self.run_exemplars(request.into_inner()).await;
+        self.metrics.request("exemplars", &answer);
+        answer.map(Response::new)
+    }
+
+    async fn metadata(
+        &self,
+        request: Request<v1::MetadataRequest>,
+    ) -> Result<Response<v1::MetadataResponse>, Status> {
+        let answer = self.run_metadata(request.into_inner()).await;
+        self.metrics.request("metadata", &answer);
+        answer.map(Response::new)
+    }
+}

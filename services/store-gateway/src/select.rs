@@ -1,0 +1,61 @@
+//! Streaming series with samples: several blocks at once, frames of bounded
+//! size, never further ahead of the reader than one channel holds.
+
+use futures::StreamExt;
+use tokio::sync::mpsc;
+use tonic::Status;
+use varve_query::frames::FrameBuilder;
+use varve_wire::v1;
+
+use crate::Gateway;
+use crate::scope::{from_block, read_matchers};
+
+/// Frames that may wait for the reader.
+pub(crate) const FRAMES_AHEAD: usize = 4;
+
+impl Gateway {
+    pub(crate) fn run_select(
+        &self,
+        request: v1::SelectRequest,
+    ) -> Result<mpsc::Receiver<Result<v1::SelectFrame, Status>>, Status> {
+        let matchers = read_matchers(&request.matchers)?;
+        let scope = self.open(request.scope, &matchers)?;
+        let (send, receive) = mpsc::channel(FRAMES_AHEAD);
+        let (metrics, in_flight) = (self.metrics.clone(), self.blocks_in_flight);
+        let limit = if request.max_series == 0 { u64::MAX } else { request.max_series };
+        tokio::spawn(async move {
+            let range = scope.range;
+            let streams = scope.readers.into_iter().map(|r| r.select(matchers.clone(), range));
+            let mut batches = futures::stream::iter(streams).flatten_unordered(in_flight);
+            let (mut frames, mut sent) = (FrameBuilder::new(0), 0u64);
+            while let Some(batch) = batches.next().await {
+                let batch = match batch {
+                    Ok(batch) => batch,
+                    Err(e) => {
+                        let _ = send.send(Err(from_block(e))).await;
+                        return;
+                    }
+                };
+                for series in batch {
+                    sent += 1;
+                    if sent > limit {
+                        let text = format!("more than {limit} series match (limit max_series)");
+                        let _ = send.send(Err(Status::resource_exhausted(text))).await;
+                        return;
+                    }
+                    metrics.series.inc();
+                    // A reader that went away ends the work.
+                    if let Some(frame) = frames.push(series)
+                        && send.send(Ok(frame)).await.is_err()
+                    {
+                        return;
+                    }
+                }
+            }
+            if let Some(frame) = frames.finish() {
+                let _ = send.send(Ok(frame)).await;
+            }
+        });
+        Ok(receive)
+    }
+}
