@@ -10,7 +10,7 @@ use std::io::{self, IoSlice};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use parking_lot::Mutex;
+use parking_lot::{Mutex, MutexGuard};
 
 use super::{Disk, DiskFile, Space};
 
@@ -23,10 +23,12 @@ pub enum Crash {
     Power,
 }
 
-/// A disk in memory that forgets like a real one. Clones share it.
+/// A disk in memory that forgets like a real one. Clones share it and crash
+/// together; [`SimDisk::reboot`] gives what the next process sees.
 #[derive(Clone)]
 pub struct SimDisk {
     state: Arc<Mutex<State>>,
+    epoch: u64,
 }
 
 struct State {
@@ -35,6 +37,8 @@ struct State {
     capacity: u64,
     syncs: u64,
     fail_sync_at: Option<u64>,
+    changes: u64,
+    crash_at: Option<(u64, Crash)>,
     next_inode: u64,
     inodes: HashMap<u64, Inode>,
     names: BTreeMap<PathBuf, u64>,
@@ -164,6 +168,49 @@ impl Inode {
 }
 
 impl State {
+    fn check(&self, epoch: u64) -> io::Result<()> {
+        if self.epoch != epoch {
+            return Err(io::Error::other("the process that uses this disk has crashed"));
+        }
+        Ok(())
+    }
+
+    /// Counts a change, and crashes if its turn has come.
+    fn passed(&mut self) -> io::Result<()> {
+        self.changes += 1;
+        match self.crash_at {
+            Some((at, crash)) if at == self.changes => {
+                self.crash(crash);
+                Err(io::Error::other("simulated crash"))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn crash(&mut self, crash: Crash) {
+        self.epoch += 1;
+        self.fail_sync_at = None;
+        self.crash_at = None;
+        if crash == Crash::Process {
+            return;
+        }
+        for change in std::mem::take(&mut self.name_changes) {
+            if self.random.coin() {
+                change.apply(&mut self.durable_names);
+            }
+        }
+        self.names = self.durable_names.clone();
+        let mut numbers: Vec<u64> = self.inodes.keys().copied().collect();
+        numbers.sort_unstable();
+        for number in numbers {
+            if let Some(inode) = self.inodes.get_mut(&number) {
+                inode.lose_some(&mut self.random);
+                inode.live = inode.durable.clone();
+            }
+        }
+        self.drop_unnamed();
+    }
+
     fn used(&self) -> u64 {
         self.inodes.values().map(|inode| inode.live.len() as u64).sum()
     }
@@ -202,6 +249,8 @@ impl SimDisk {
             capacity: u64::MAX,
             syncs: 0,
             fail_sync_at: None,
+            changes: 0,
+            crash_at: None,
             next_inode: 0,
             inodes: HashMap::new(),
             names: BTreeMap::new(),
@@ -209,34 +258,28 @@ impl SimDisk {
             dirs: std::collections::BTreeSet::new(),
             name_changes: Vec::new(),
         };
-        Self { state: Arc::new(Mutex::new(state)) }
+        Self { state: Arc::new(Mutex::new(state)), epoch: 0 }
     }
 
     /// Stops everything that has files open (their calls fail from here on)
     /// and, if the power fails, loses what was not synced.
     pub fn crash(&self, crash: Crash) {
-        let mut guard = self.state.lock();
-        let state = &mut *guard;
-        state.epoch += 1;
-        state.fail_sync_at = None;
-        if crash == Crash::Process {
-            return;
-        }
-        for change in std::mem::take(&mut state.name_changes) {
-            if state.random.coin() {
-                change.apply(&mut state.durable_names);
-            }
-        }
-        state.names = state.durable_names.clone();
-        let mut numbers: Vec<u64> = state.inodes.keys().copied().collect();
-        numbers.sort_unstable();
-        for number in numbers {
-            if let Some(inode) = state.inodes.get_mut(&number) {
-                inode.lose_some(&mut state.random);
-                inode.live = inode.durable.clone();
-            }
-        }
-        state.drop_unnamed();
+        self.state.lock().crash(crash);
+    }
+
+    /// Crashes in the middle of the `n`th change from now (1 = the next): a
+    /// write or a change of a name has happened but is not synced, a sync has
+    /// not happened.
+    pub fn crash_at(&self, n: u64, crash: Crash) {
+        let mut state = self.state.lock();
+        state.crash_at = Some((state.changes + n, crash));
+    }
+
+    /// The disk as it is after the last crash, for the next process.
+    pub fn reboot(&self) -> Self {
+        let mut state = self.state.lock();
+        state.crash_at = None;
+        Self { state: Arc::clone(&self.state), epoch: state.epoch }
     }
 
     /// Sets the size of the disk in bytes.
@@ -269,14 +312,20 @@ impl SimDisk {
         true
     }
 
-    fn handle(&self, inode: u64, epoch: u64) -> Arc<dyn DiskFile> {
-        Arc::new(SimFile { state: Arc::clone(&self.state), inode, epoch })
+    fn handle(&self, inode: u64) -> Arc<dyn DiskFile> {
+        Arc::new(SimFile { state: Arc::clone(&self.state), inode, epoch: self.epoch })
+    }
+
+    fn lock(&self) -> io::Result<MutexGuard<'_, State>> {
+        let state = self.state.lock();
+        state.check(self.epoch)?;
+        Ok(state)
     }
 }
 
 impl Disk for SimDisk {
     fn create_dir_all(&self, dir: &Path) -> io::Result<()> {
-        let mut state = self.state.lock();
+        let mut state = self.lock()?;
         for dir in dir.ancestors() {
             state.dirs.insert(dir.to_owned());
         }
@@ -284,7 +333,7 @@ impl Disk for SimDisk {
     }
 
     fn create(&self, path: &Path) -> io::Result<Arc<dyn DiskFile>> {
-        let mut state = self.state.lock();
+        let mut state = self.lock()?;
         if !path.parent().is_some_and(|dir| state.dirs.contains(dir)) {
             return Err(io::ErrorKind::NotFound.into());
         }
@@ -295,39 +344,38 @@ impl Disk for SimDisk {
         let inode = state.next_inode;
         state.inodes.insert(inode, Inode::default());
         state.change_name(NameChange::Link(path.to_owned(), inode));
-        let epoch = state.epoch;
+        state.passed()?;
         drop(state);
-        Ok(self.handle(inode, epoch))
+        Ok(self.handle(inode))
     }
 
     fn open(&self, path: &Path) -> io::Result<Arc<dyn DiskFile>> {
-        let state = self.state.lock();
+        let state = self.lock()?;
         let inode = *state.names.get(path).ok_or(io::ErrorKind::NotFound)?;
-        let epoch = state.epoch;
         drop(state);
-        Ok(self.handle(inode, epoch))
+        Ok(self.handle(inode))
     }
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
-        let mut state = self.state.lock();
+        let mut state = self.lock()?;
         if !state.names.contains_key(from) {
             return Err(io::ErrorKind::NotFound.into());
         }
         state.change_name(NameChange::Rename(from.to_owned(), to.to_owned()));
-        Ok(())
+        state.passed()
     }
 
     fn remove(&self, path: &Path) -> io::Result<()> {
-        let mut state = self.state.lock();
+        let mut state = self.lock()?;
         if !state.names.contains_key(path) {
             return Err(io::ErrorKind::NotFound.into());
         }
         state.change_name(NameChange::Remove(path.to_owned()));
-        Ok(())
+        state.passed()
     }
 
     fn remove_dir_all(&self, dir: &Path) -> io::Result<()> {
-        let mut state = self.state.lock();
+        let mut state = self.lock()?;
         let below: Vec<PathBuf> =
             state.names.keys().filter(|path| path.starts_with(dir)).cloned().collect();
         for path in below {
@@ -338,7 +386,7 @@ impl Disk for SimDisk {
     }
 
     fn list(&self, dir: &Path) -> io::Result<Vec<String>> {
-        let state = self.state.lock();
+        let state = self.lock()?;
         if !state.dirs.contains(dir) {
             return Err(io::ErrorKind::NotFound.into());
         }
@@ -354,8 +402,9 @@ impl Disk for SimDisk {
     }
 
     fn sync_dir(&self, dir: &Path) -> io::Result<()> {
-        let mut guard = self.state.lock();
+        let mut guard = self.lock()?;
         let state = &mut *guard;
+        state.passed()?;
         let (synced, rest): (Vec<_>, Vec<_>) =
             state.name_changes.drain(..).partition(|change| change.dir() == Some(dir));
         state.name_changes = rest;
@@ -367,7 +416,7 @@ impl Disk for SimDisk {
     }
 
     fn space(&self, _dir: &Path) -> io::Result<Space> {
-        let state = self.state.lock();
+        let state = self.lock()?;
         Ok(Space { total: state.capacity, free: state.capacity.saturating_sub(state.used()) })
     }
 }
@@ -381,9 +430,7 @@ struct SimFile {
 impl SimFile {
     fn with<T>(&self, f: impl FnOnce(&mut State) -> io::Result<T>) -> io::Result<T> {
         let mut state = self.state.lock();
-        if state.epoch != self.epoch {
-            return Err(io::Error::other("the process that opened this file has crashed"));
-        }
+        state.check(self.epoch)?;
         f(&mut state)
     }
 
@@ -394,7 +441,7 @@ impl SimFile {
             if let Some(inode) = state.inodes.get_mut(&self.inode) {
                 inode.change(change);
             }
-            Ok(())
+            state.passed()
         })
     }
 }
@@ -423,6 +470,7 @@ impl DiskFile for SimFile {
 
     fn sync_data(&self) -> io::Result<()> {
         self.with(|state| {
+            state.passed()?;
             state.syncs += 1;
             let fails = state.fail_sync_at == Some(state.syncs);
             let Some(inode) = state.inodes.get_mut(&self.inode) else { return Ok(()) };
