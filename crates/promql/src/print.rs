@@ -9,8 +9,8 @@ use std::fmt::{self, Display, Formatter, Write};
 use varve_model::{METRIC_NAME, MatchOp, Matcher};
 
 use crate::ast::{
-    Aggregate, At, Binary, Cardinality, Expr, ExprKind, Extended, RangeSelector, Shift, Subquery,
-    UnaryOp, VectorMatching, VectorSelector,
+    Aggregate, At, Binary, BinaryOp, Cardinality, Expr, ExprKind, Extended, RangeSelector, Shift,
+    Subquery, UnaryOp, VectorMatching, VectorSelector,
 };
 use crate::parse::{format_duration_ms, quote, quote_bytes};
 
@@ -40,7 +40,13 @@ impl Display for Expr {
                 write!(f, "{})", a.expr)
             }
             ExprKind::Binary(b) => {
-                write!(f, "{} ", b.lhs)?;
+                match b.lhs.kind {
+                    // `+Inf ^ 2` would be read as `+(Inf ^ 2)`.
+                    ExprKind::Number { value: f64::INFINITY, .. } if b.op == BinaryOp::Pow => {
+                        f.write_str("Inf ")?;
+                    }
+                    _ => write!(f, "{} ", b.lhs)?,
+                }
                 write_operator(f, b)?;
                 write!(f, " {}", b.rhs)
             }
@@ -117,14 +123,14 @@ fn write_matching(f: &mut Formatter<'_>, m: &VectorMatching) -> fmt::Result {
     }
 }
 
-/// A fill value, as Go's `%v` shows floats.
+/// A fill value, as Go's `%v` shows floats: with an exponent below 1e-4 and from 1e6.
 struct Fill(f64);
 
 impl Display for Fill {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         let v = self.0;
         let magnitude = v.abs();
-        if v.is_finite() && v != 0.0 && !(1e-4..1e21).contains(&magnitude) {
+        if v.is_finite() && v != 0.0 && !(1e-4..1e6).contains(&magnitude) {
             let text = format!("{v:e}");
             let (digits, exponent) = text.split_once('e').unwrap_or((&text, "0"));
             let exponent: i32 = exponent.parse().unwrap_or(0);
@@ -153,9 +159,10 @@ impl Display for LabelList<'_> {
 
 /// A label name, quoted unless it is `[a-zA-Z_][a-zA-Z0-9_]*`.
 fn write_label_name(f: &mut Formatter<'_>, name: &str) -> fmt::Result {
-    let plain = name.bytes().enumerate().all(|(i, b)| {
-        b == b'_' || b.is_ascii_alphabetic() || (i > 0 && b.is_ascii_digit())
-    });
+    let plain = name
+        .bytes()
+        .enumerate()
+        .all(|(i, b)| b == b'_' || b.is_ascii_alphabetic() || (i > 0 && b.is_ascii_digit()));
     if plain && !name.is_empty() { f.write_str(name) } else { f.write_str(&quote(name)) }
 }
 

@@ -18,7 +18,7 @@ impl Parser<'_> {
     pub(super) fn positive_duration(&mut self) -> Parsed<DurationExpr> {
         let duration = self.duration(0)?;
         if matches!(duration.kind, DurationKind::Literal { seconds, .. } if seconds <= 0.0) {
-            return self.fail(duration.span, "duration must be greater than 0");
+            return self.fail_behind(duration.span, "duration must be greater than 0");
         }
         Ok(duration)
     }
@@ -39,6 +39,14 @@ impl Parser<'_> {
             let operand = self.nested(token.span, |p| p.duration(SIGN_OPERAND))?;
             let signed = self.signed(token, first, operand)?;
             return self.duration_operators(signed, 0);
+        }
+        let next = self.peek();
+        if matches!(next.kind, Kind::Number | Kind::Duration) {
+            // The sign is where a literal out of range is reported.
+            self.next();
+            let seconds = self.number_or_duration(next)?;
+            let kind = DurationKind::Literal { seconds, unit: next.kind == Kind::Duration };
+            return self.signed(token, first, DurationExpr { span: next.span, kind });
         }
         let operand = self.duration_atom()?;
         self.signed(token, first, operand)
@@ -79,8 +87,8 @@ impl Parser<'_> {
             let zero =
                 matches!(right.kind, DurationKind::Literal { seconds, .. } if seconds == 0.0);
             match op {
-                BinaryOp::Div if zero => return self.fail(token.span, "division by zero"),
-                BinaryOp::Mod if zero => return self.fail(token.span, "modulo by zero"),
+                BinaryOp::Div if zero => return self.fail_behind(token.span, "division by zero"),
+                BinaryOp::Mod if zero => return self.fail_behind(token.span, "modulo by zero"),
                 _ => {}
             }
             count += 1;

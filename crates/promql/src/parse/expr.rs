@@ -208,7 +208,13 @@ impl Parser<'_> {
             modifier = self.grouping_modifier()?;
             span.end = modifier.as_ref().map_or(span.end, |(.., end)| *end);
         }
+        // Only behind `f(…)` alone has the next token been read by now.
+        let bare = modifier.is_none();
         let (without, grouping, _) = modifier.unwrap_or_default();
+        if bare && self.peek().kind == Kind::Error {
+            let token = self.next();
+            return self.unexpected(token);
+        }
         if args.is_empty() {
             return self.fail(span, "no arguments for aggregate expression provided");
         }
@@ -294,8 +300,11 @@ impl Parser<'_> {
             };
             if matching.card != Cardinality::OneToOne {
                 self.next();
-                if self.peek().kind == Kind::LeftParen {
+                let next = self.peek();
+                if next.kind == Kind::LeftParen {
                     matching.include = self.grouping_labels()?.0;
+                } else if !starts_expression(next.kind) {
+                    return self.unexpected_in(next, GROUPING);
                 }
             }
             matching.explicit = matching.on

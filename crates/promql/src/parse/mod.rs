@@ -14,6 +14,7 @@ mod number;
 mod parser;
 mod quote;
 mod selector;
+mod series;
 mod token;
 
 #[cfg(test)]
@@ -21,6 +22,7 @@ mod tests;
 
 pub use error::{ParseError, position};
 pub use quote::{quote, quote_bytes};
+pub use series::{SequenceValue, parse_metric, parse_series_desc};
 
 pub(crate) use number::format_duration_ms;
 

@@ -94,6 +94,13 @@ impl<'a> Parser<'a> {
         Err(ParseError::new(self.input, span, message))
     }
 
+    /// An error that Prometheus finds only after it has read the next token,
+    /// so that an error of the lexer there comes first.
+    pub(super) fn fail_behind<T>(&mut self, span: Span, message: impl Into<String>) -> Parsed<T> {
+        let next = self.peek();
+        if next.kind == Kind::Error { self.unexpected(next) } else { self.fail(span, message) }
+    }
+
     /// The error of a token that may not stand where it stands.
     pub(super) fn unexpected<T>(&self, token: Token) -> Parsed<T> {
         self.unexpected_in(token, self.context)

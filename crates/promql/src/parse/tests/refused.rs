@@ -1,0 +1,150 @@
+//! Queries that are refused, each with its first error: `line:col: message`.
+
+use super::parse;
+
+#[test]
+fn the_first_error_is_that_of_prometheus() {
+    for (query, want) in REFUSED {
+        let got = parse(query).map(|e| e.to_string()).map_err(|e| e.to_string());
+        let want = want.replacen(": ", ": parse error: ", 1);
+        assert_eq!(got, Err(want), "{query}");
+    }
+}
+
+const REFUSED: &[(&str, &str)] = &[
+    ("", "unknown position: no expression found in input"),
+    ("# only a comment", "1:1: no expression found in input"),
+    ("foo bar", r#"1:5: unexpected identifier "bar""#),
+    ("1 +", "1:4: unexpected end of input"),
+    ("sum(foo", "1:8: unclosed left parenthesis"),
+    ("foo)", "1:5: unexpected right parenthesis ')'"),
+    ("foo[5m", "1:7: unclosed left bracket"),
+    (r#"foo{a="b"#, "1:7: unterminated quoted string"),
+    (r#"foo{a="b""#, "1:10: unexpected end of input inside braces"),
+    ("foo{a=b}", r#"1:7: unexpected identifier "b" in label matching, expected string"#),
+    ("foo{a}", r#"1:6: unexpected "}" in label matching, expected label matching operator"#),
+    (
+        r#"foo{a="b" c="d"}"#,
+        r#"1:11: unexpected identifier "c" in label matching, expected "," or "}""#,
+    ),
+    ("foo{,}", r#"1:5: unexpected "," in label matching, expected identifier or "}""#),
+    ("{}", "1:1: vector selector must contain at least one non-empty matcher"),
+    (r#"{a=""}"#, "1:1: vector selector must contain at least one non-empty matcher"),
+    (r#"{a=~".*"}"#, "1:1: vector selector must contain at least one non-empty matcher"),
+    (r#"foo{__name__="bar"}"#, r#"1:1: metric name must not be set twice: "foo" or "bar""#),
+    ("foo[0]", "1:5: duration must be greater than 0"),
+    ("foo[5m:0s]", "1:8: duration must be greater than 0"),
+    (
+        "foo[5m] offset",
+        "1:15: unexpected end of input in offset, expected number, duration, step(), or range()",
+    ),
+    ("foo[5x]", r#"1:5: bad number or duration syntax: "5""#),
+    ("foo[5m]]", "1:8: unexpected right bracket ']'"),
+    ("(foo)[5m]", "1:6: ranges only allowed for vector selectors"),
+    ("foo offset 1m [5m]", "1:15: no offset modifiers allowed before range"),
+    ("foo @ 1 [5m]", "1:9: no @ modifiers allowed before range"),
+    ("foo @ bar", r#"1:7: unexpected identifier "bar" in @, expected timestamp"#),
+    ("foo @ Inf", "1:1: timestamp out of bounds for @ modifier: +Inf"),
+    (
+        "foo @ 1e30",
+        "1:1: timestamp out of bounds for @ modifier: 1000000000000000019884624838656.000000",
+    ),
+    ("foo @ 1 @ 2", "1:1: @ <timestamp> may not be set multiple times"),
+    ("foo offset 1m offset 2m", "1:1: offset may not be set multiple times"),
+    (
+        "1 offset 5m",
+        "1:1: offset modifier must be preceded by an instant vector selector or range vector selector or a subquery",
+    ),
+    (
+        "1 @ 5",
+        "1:1: @ modifier must be preceded by an instant vector selector or range vector selector or a subquery",
+    ),
+    ("foo offset 9.5e10", "1:12: duration out of range"),
+    ("foo[1000000y]", "1:5: duration out of range"),
+    (
+        "rate(foo)",
+        r#"1:6: expected type range vector in call to function "rate", got instant vector"#,
+    ),
+    ("rate(foo[5m], 1)", r#"1:1: expected 1 argument(s) in call to "rate", got 2"#),
+    ("round(foo, 1, 2)", r#"1:1: expected at most 2 argument(s) in call to "round", got 3"#),
+    ("label_join(foo)", r#"1:1: expected at least 3 argument(s) in call to "label_join", got 1"#),
+    ("nosuch(foo)", r#"1:1: unknown function with name "nosuch""#),
+    ("sum(1)", "1:5: expected type instant vector in aggregation expression, got scalar"),
+    (
+        "topk(foo)",
+        "1:1: wrong number of arguments for aggregate expression provided, expected 2, got 1",
+    ),
+    (r#"topk("a", foo)"#, "1:6: expected type scalar in aggregation parameter, got string"),
+    ("count_values(1, foo)", "1:14: expected type string in aggregation parameter, got scalar"),
+    (
+        "sum by (a foo)",
+        r#"1:11: unexpected identifier "foo" in grouping opts, expected "," or ")""#,
+    ),
+    ("sum by foo (bar)", r#"1:8: unexpected identifier "foo" in grouping opts, expected "(""#),
+    ("sum by (1) (foo)", r#"1:9: unexpected number "1" in grouping opts, expected label"#),
+    (r#"sum by ("") (foo)"#, r#"1:9: invalid label name for grouping: """#),
+    (
+        "sum(foo, bar)",
+        "1:1: wrong number of arguments for aggregate expression provided, expected 1, got 2",
+    ),
+    ("sum()", "1:1: no arguments for aggregate expression provided"),
+    ("foo + bool bar", "1:5: bool modifier can only be used on comparison operators"),
+    ("1 == 2", "1:3: comparisons between scalars must use BOOL modifier"),
+    ("foo and 1", r#"1:1: set operator "and" not allowed in binary scalar expression"#),
+    ("1 and 2", r#"1:1: set operator "and" not allowed in binary scalar expression"#),
+    ("foo and group_left bar", "1:9: unexpected <group_left>"),
+    ("foo and on(a) group_left bar", r#"1:1: no grouping allowed for "and" operation"#),
+    (
+        "foo * on(a) group_left(a) bar",
+        r#"1:5: label "a" must not occur in ON and GROUP clause at once"#,
+    ),
+    ("1 + on(a) foo", "1:1: vector matching only allowed between instant vectors"),
+    ("foo and fill(0) bar", "1:1: filling in missing series not allowed for set operators"),
+    ("1 + fill(0) foo", "1:1: filling in missing series only allowed between instant vectors"),
+    (r#""a" + 1"#, "1:1: binary expression must contain only scalar and instant vector types"),
+    (
+        r#"-"a""#,
+        r#"1:1: unary expression only allowed on expressions of type scalar or instant vector, got "string""#,
+    ),
+    ("foo[5m] + 1", "1:1: binary expression must contain only scalar and instant vector types"),
+    (
+        "sum(foo[5m])",
+        "1:5: expected type instant vector in aggregation expression, got range vector",
+    ),
+    ("foo[5m][5m]", "1:8: ranges only allowed for vector selectors"),
+    ("foo[5m:1m][5m:]", "1:1: subquery is only allowed on instant vector, got matrix instead"),
+    ("1[5m:]", "1:1: subquery is only allowed on instant vector, got scalar instead"),
+    ("info(foo, bar)", "1:11: expected label selectors only, got vector selector instead"),
+    ("info(foo, sum(bar))", "1:11: expected label selectors only"),
+    ("foo(a,)", "1:6: trailing commas not allowed in function call args"),
+    ("1__0", r#"1:1: bad number or duration syntax: "1__""#),
+    ("0b1", r#"1:1: bad number or duration syntax: "0""#),
+    (
+        "1e400",
+        r#"1:1: error parsing number: strconv.ParseFloat: parsing "1e400": value out of range"#,
+    ),
+    ("5m5m", r#"1:1: not a valid duration string: "5m5m""#),
+    (r#""\xz""#, "1:1: illegal character U+007A 'z' in escape sequence"),
+    (r#"'\u12'"#, "1:1: illegal character U+0027 ''' in escape sequence"),
+    (r#""\'""#, "1:1: unknown escape sequence U+0027 '''"),
+    (r#""abc"#, "1:1: unterminated quoted string"),
+    ("`abc", "1:1: unterminated raw string"),
+    (r#"foo =~ "a""#, "1:5: unexpected character after '=': '~'"),
+    ("foo ! bar", "1:5: unexpected character after '!': ' '"),
+    ("foo{a!b}", "1:6: unexpected character after '!' inside braces: 'b'"),
+    ("foo ] bar", "1:5: unexpected right bracket ']'"),
+    ("foo § bar", "1:5: unexpected character: '§'"),
+    ("foo[5m§]", "1:7: unexpected character: '§'"),
+    (
+        "foo[step(] ",
+        r#"1:10: unexpected "]" in subquery or range selector, expected number, duration, step(), or range()"#,
+    ),
+    ("foo[:1m]", "1:6: unexpected colon before duration in duration expression"),
+    ("foo[5m/0]", "1:7: division by zero"),
+    ("foo[5m%0]", "1:7: modulo by zero"),
+    ("foo anchored smoothed", "1:1: anchored and smoothed modifiers cannot be used together"),
+    ("foo[5m:] anchored", "1:1: anchored modifier is not supported for subqueries"),
+    ("1 smoothed", "1:1: smoothed modifier not implemented"),
+    ("start(", "1:7: unclosed left parenthesis"),
+    ("max_of(1)", r#"1:1: expected 2 argument(s) in call to "max_of", got 1"#),
+];
