@@ -6,11 +6,12 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use common::{
-    Input, WINDOW, answer, floats, histogram, labels, matches, naive, reader, run, select, write,
+    Input, SMALL, WINDOW, answer, floats, histogram, labels, matches, naive, reader, run, select,
+    write, write_as,
 };
 use futures::TryStreamExt;
 use proptest::prelude::*;
-use varve_block::SeriesExemplars;
+use varve_block::{Layout, SeriesExemplars};
 use varve_model::{
     Exemplar, FloatSamples, HistogramSamples, Labels, MatchOp, Matcher, TimeRange, WINDOW_MS,
     stale_nan,
@@ -84,6 +85,7 @@ proptest! {
 
     #[test]
     fn answers_are_those_of_a_naive_filter(
+        small in any::<bool>(),
         inputs in proptest::collection::vec(any_input(), 0..24),
         queries in proptest::collection::vec(
             (proptest::collection::vec(any_matcher(), 0..4), 0i64..100, 0i64..100), 1..8),
@@ -92,7 +94,9 @@ proptest! {
         unique.extend(inputs.into_iter().map(|i| (i.labels.clone(), i)));
         let mut inputs: Vec<Input> = unique.into_values().collect();
         let dir = tempfile::tempdir().expect("dir");
-        let block = write(dir.path(), TimeRange::new(0, 3 * WINDOW_MS), &mut inputs);
+        let layout = if small { SMALL } else { Layout::default() };
+        let range = TimeRange::new(0, 3 * WINDOW_MS);
+        let block = write_as(dir.path(), range, &mut inputs, layout);
         let kept: Vec<&Input> = inputs.iter().filter(|i| {
             !i.floats.is_empty() || !i.histograms.is_empty() || !i.exemplars.is_empty()
         }).collect();

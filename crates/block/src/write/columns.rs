@@ -12,6 +12,7 @@ use arrow_array::{ArrayRef, DictionaryArray, Int32Array, Int64Array, LargeString
 use parquet::file::properties::EnabledStatistics;
 use varve_model::Labels;
 
+use super::Layout;
 use super::parquet::{FileWriter, delta, path, properties};
 use super::spool::{Spool, SpoolReader};
 use super::vocabulary::Vocabulary;
@@ -50,11 +51,16 @@ impl SeriesSpool {
     }
 
     /// Writes `series.parquet`.
-    pub(super) fn write(self, dir: &Path, vocabulary: &Vocabulary) -> Result<(String, FileMeta)> {
+    pub(super) fn write(
+        self,
+        dir: &Path,
+        layout: Layout,
+        vocabulary: &Vocabulary,
+    ) -> Result<(String, FileMeta)> {
         let columns = vocabulary.columns();
         let names: Vec<&str> =
             columns.iter().map(|i| &*vocabulary.names[*i as usize].name).collect();
-        let mut p = delta(properties()?, &["series", "row", "rows"])
+        let mut p = delta(properties(layout)?, &["series", "row", "rows"])
             .set_column_dictionary_enabled(path(REST), true)
             .set_column_dictionary_page_size_limit(path(REST), DICTIONARY_BYTES);
         for name in &names {

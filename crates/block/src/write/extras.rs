@@ -8,6 +8,7 @@ use arrow_array::builder::BinaryBuilder;
 use arrow_array::{ArrayRef, Float64Array, Int64Array, StringArray};
 use varve_model::{Exemplar, Metadata};
 
+use super::Layout;
 use super::parquet::{FileWriter, delta, path, properties};
 use crate::{FileMeta, Result, schema};
 
@@ -18,6 +19,7 @@ const BATCH_BYTES: usize = 8 << 20;
 /// Writes exemplars as they come; no file when there are none.
 pub(super) struct Exemplars {
     dir: PathBuf,
+    layout: Layout,
     file: Option<FileWriter>,
     series: Vec<i64>,
     time: Vec<i64>,
@@ -28,9 +30,10 @@ pub(super) struct Exemplars {
 }
 
 impl Exemplars {
-    pub(super) fn new(dir: &Path) -> Self {
+    pub(super) fn new(dir: &Path, layout: Layout) -> Self {
         Self {
             dir: dir.to_owned(),
+            layout,
             file: None,
             series: Vec::new(),
             time: Vec::new(),
@@ -63,7 +66,7 @@ impl Exemplars {
         let file = match &mut self.file {
             Some(file) => file,
             None => {
-                let p = delta(properties()?, &["series", "time"])
+                let p = delta(properties(self.layout)?, &["series", "time"])
                     .set_column_dictionary_enabled(path("labels"), true)
                     .build();
                 let (name, schema) = (schema::EXEMPLARS, schema::exemplars());
@@ -90,6 +93,7 @@ impl Exemplars {
 /// Writes `metadata.parquet`; no file when there is none.
 pub(super) fn write_metadata(
     dir: &Path,
+    layout: Layout,
     metadata: &BTreeMap<String, Metadata>,
 ) -> Result<Option<(String, FileMeta)>> {
     if metadata.is_empty() {
@@ -97,7 +101,7 @@ pub(super) fn write_metadata(
     }
     let p = ["type", "help", "unit"]
         .iter()
-        .fold(properties()?, |p, name| p.set_column_dictionary_enabled(path(name), true));
+        .fold(properties(layout)?, |p, name| p.set_column_dictionary_enabled(path(name), true));
     let (name, schema) = (schema::METADATA, schema::metadata());
     let mut file = FileWriter::create(dir, name, schema, p.build())?;
     let rows: Vec<(&str, &Metadata)> = metadata.iter().map(|(k, v)| (k.as_str(), v)).collect();

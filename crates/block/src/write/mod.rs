@@ -93,6 +93,25 @@ impl BlockSpec {
     }
 }
 
+/// Sizes of pages and row groups. The default suits blocks of any size; tests
+/// use small ones to reach the seams.
+#[derive(Clone, Copy, Debug)]
+pub struct Layout {
+    /// Most rows of a row group. Dictionaries repeat in each: of 1 M series,
+    /// 123 B each at 5 k rows, 9 at 100 k, 4 at 1 M.
+    pub row_group_rows: usize,
+    /// Rows at which a page ends.
+    pub page_rows: usize,
+    /// Bytes at which a page ends.
+    pub page_bytes: usize,
+}
+
+impl Default for Layout {
+    fn default() -> Self {
+        Self { row_group_rows: 1 << 18, page_rows: 8 << 10, page_bytes: 128 << 10 }
+    }
+}
+
 /// A block whose files lie complete in a directory, none of them fsynced.
 #[derive(Clone, Debug)]
 pub struct FinishedBlock {
@@ -114,6 +133,7 @@ pub struct FinishedBlock {
 pub struct BlockWriter {
     dir: PathBuf,
     spec: BlockSpec,
+    layout: Layout,
     counts: BlockCounts,
     last: Option<Labels>,
     names: Option<(String, String)>,
@@ -132,9 +152,15 @@ pub struct BlockWriter {
 impl BlockWriter {
     /// Starts a block in `dir`, which must exist and be empty.
     pub fn create(dir: &Path, spec: BlockSpec) -> Result<Self> {
+        Self::with_layout(dir, spec, Layout::default())
+    }
+
+    /// Starts a block with a layout of its own.
+    pub fn with_layout(dir: &Path, spec: BlockSpec, layout: Layout) -> Result<Self> {
         Ok(Self {
             dir: dir.to_owned(),
             spec,
+            layout,
             counts: BlockCounts::default(),
             last: None,
             names: None,
@@ -144,7 +170,7 @@ impl BlockWriter {
             vectors: TimesSpool::create(dir)?,
             series: SeriesSpool::create(dir)?,
             samples: SamplesSpool::create(dir)?,
-            exemplars: Exemplars::new(dir),
+            exemplars: Exemplars::new(dir, layout),
             metadata: BTreeMap::new(),
             coded: Vec::new(),
             coded_starts: Vec::new(),
@@ -219,16 +245,17 @@ impl BlockWriter {
 
     /// Writes the remaining files, `block.json` last. Nothing is fsynced.
     pub fn finish(mut self) -> Result<FinishedBlock> {
+        let layout = self.layout;
         self.counts.exemplars = self.exemplars.count;
         let mut written = Vec::new();
         let mut times = self.vectors.finish()?;
-        written.extend(times.write(&self.dir)?);
-        written.push(self.samples.write(&self.dir, &mut times)?);
+        written.extend(times.write(&self.dir, layout)?);
+        written.push(self.samples.write(&self.dir, layout, &mut times)?);
         drop(times);
-        written.push(self.series.write(&self.dir, &self.vocabulary)?);
-        written.push(self.vocabulary.write(&self.dir)?);
+        written.push(self.series.write(&self.dir, layout, &self.vocabulary)?);
+        written.push(self.vocabulary.write(&self.dir, layout)?);
         written.extend(self.exemplars.finish()?);
-        written.extend(extras::write_metadata(&self.dir, &self.metadata)?);
+        written.extend(extras::write_metadata(&self.dir, layout, &self.metadata)?);
 
         let spec = self.spec;
         let meta = BlockMeta {

@@ -19,31 +19,29 @@ use parquet::file::metadata::KeyValue;
 use parquet::file::properties::{EnabledStatistics, WriterProperties, WriterPropertiesBuilder};
 use parquet::schema::types::ColumnPath;
 
+use super::Layout;
 use crate::schema::{SUM_BLOCK, SUMS_KEY};
 use crate::{BlockError, FileMeta, Result};
 
-/// Most rows of a row group.
-const ROW_GROUP_ROWS: usize = 1 << 18;
 /// Encoded bytes after which a row group ends early, to bound memory.
 const ROW_GROUP_BYTES: usize = 128 << 20;
-/// Rows of a page at which it ends.
-const PAGE_ROWS: usize = 8192;
-/// Bytes of a page at which it ends.
-const PAGE_BYTES: usize = 128 << 10;
+/// Most rows that are encoded before a page's limits are looked at.
+const WRITE_BATCH: usize = 1024;
 
 /// Properties that all files share: zstd(1), small pages, page offsets,
 /// no statistics and no dictionaries but where a file asks for them.
-pub(super) fn properties() -> Result<WriterPropertiesBuilder> {
+pub(super) fn properties(layout: Layout) -> Result<WriterPropertiesBuilder> {
     let level = ZstdLevel::try_new(1).map_err(|e| encode("block", &e))?;
     Ok(WriterProperties::builder()
         .set_created_by("varve".to_owned())
         .set_compression(Compression::ZSTD(level))
         .set_dictionary_enabled(false)
         .set_statistics_enabled(EnabledStatistics::None)
-        .set_max_row_group_row_count(Some(ROW_GROUP_ROWS))
+        .set_max_row_group_row_count(Some(layout.row_group_rows.max(1)))
         .set_max_row_group_bytes(Some(ROW_GROUP_BYTES))
-        .set_data_page_row_count_limit(PAGE_ROWS)
-        .set_data_page_size_limit(PAGE_BYTES))
+        .set_write_batch_size(layout.page_rows.clamp(1, WRITE_BATCH))
+        .set_data_page_row_count_limit(layout.page_rows.max(1))
+        .set_data_page_size_limit(layout.page_bytes.max(1)))
 }
 
 /// Delta-codes these integer columns.

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use arrow_array::builder::BinaryBuilder;
 use arrow_array::{ArrayRef, Int32Array, Int64Array};
 
+use super::Layout;
 use super::parquet::{FileWriter, delta, path, properties};
 use super::spool::{Spool, SpoolReader};
 use super::times::Times;
@@ -58,12 +59,17 @@ impl SamplesSpool {
     }
 
     /// Writes `samples.parquet`.
-    pub(super) fn write(self, dir: &Path, times: &mut Times) -> Result<(String, FileMeta)> {
+    pub(super) fn write(
+        self,
+        dir: &Path,
+        layout: Layout,
+        times: &mut Times,
+    ) -> Result<(String, FileMeta)> {
         let integers = ["series", "window", "min_time", "max_time", "ts_id", "ts_first"];
-        let p = delta(properties()?, &integers)
+        let p = delta(properties(layout)?, &integers)
             .set_column_dictionary_enabled(path("kind"), true)
             .set_column_dictionary_enabled(path("count"), true)
-            .set_write_batch_size(64);
+            .set_write_batch_size(layout.page_rows.clamp(1, 64));
         let mut file = FileWriter::create(dir, schema::SAMPLES, schema::samples(), p.build())?;
         let mut spool = self.spool.read_back()?;
         let mut batch = Batch::default();

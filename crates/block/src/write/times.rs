@@ -11,6 +11,7 @@ use std::sync::Arc;
 use arrow_array::{ArrayRef, BinaryArray, Int32Array};
 use xxhash_rust::xxh3::xxh3_128;
 
+use super::Layout;
 use super::parquet::{FileWriter, delta, properties};
 use super::spool::{Spool, SpoolReader};
 use crate::schema::{self, INLINE};
@@ -94,12 +95,17 @@ impl TimesSpool {
 
 impl Times {
     /// Writes `timestamps.parquet`, `None` when no vector is shared.
-    pub(super) fn write(&mut self, dir: &Path) -> Result<Option<(String, FileMeta)>> {
+    pub(super) fn write(
+        &mut self,
+        dir: &Path,
+        layout: Layout,
+    ) -> Result<Option<(String, FileMeta)>> {
         let shared: Vec<usize> = (0..self.ids.len()).filter(|i| self.ids[*i] != INLINE).collect();
         if shared.is_empty() {
             return Ok(None);
         }
-        let p = delta(properties()?, &["id", "count"]).set_write_batch_size(64);
+        let p = delta(properties(layout)?, &["id", "count"])
+            .set_write_batch_size(layout.page_rows.clamp(1, 64));
         let (name, schema) = (schema::TIMESTAMPS, schema::timestamps());
         let mut file = FileWriter::create(dir, name, schema, p.build())?;
         let mut batch: Vec<(usize, Vec<u8>)> = Vec::new();

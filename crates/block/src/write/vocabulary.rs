@@ -11,6 +11,7 @@ use arrow_array::{ArrayRef, Int64Array, StringArray};
 use parquet::file::properties::EnabledStatistics;
 use varve_model::Labels;
 
+use super::Layout;
 use super::parquet::{FileWriter, delta, path, properties};
 use crate::schema::{self, LABEL_PREFIX, MAX_LABEL_COLUMNS};
 use crate::{FileMeta, Result};
@@ -90,8 +91,8 @@ impl Vocabulary {
     }
 
     /// Writes `labels.parquet`.
-    pub(super) fn write(&self, dir: &Path) -> Result<(String, FileMeta)> {
-        let p = delta(properties()?, &["series"])
+    pub(super) fn write(&self, dir: &Path, layout: Layout) -> Result<(String, FileMeta)> {
+        let p = delta(properties(layout)?, &["series"])
             .set_column_dictionary_enabled(path("name"), true)
             .set_column_statistics_enabled(path("name"), EnabledStatistics::Page)
             .set_column_statistics_enabled(path("value"), EnabledStatistics::Page);

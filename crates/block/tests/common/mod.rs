@@ -9,7 +9,8 @@ use std::sync::Arc;
 use futures::TryStreamExt;
 use ulid::Ulid;
 use varve_block::{
-    BlockReader, BlockSpec, BlockWriter, EncodedSeries, FinishedBlock, LocalFiles, block_order,
+    BlockReader, BlockSpec, BlockWriter, EncodedSeries, FinishedBlock, Layout, LocalFiles,
+    block_order,
 };
 use varve_model::{
     Counts, Exemplar, FloatSamples, Histogram, HistogramSamples, Labels, Matcher, Metadata,
@@ -64,8 +65,20 @@ pub(crate) fn spec(range: TimeRange) -> BlockSpec {
 
 /// Writes the series, in block order, as one block.
 pub(crate) fn write(dir: &Path, range: TimeRange, inputs: &mut [Input]) -> FinishedBlock {
+    write_as(dir, range, inputs, Layout::default())
+}
+
+/// Pages and row groups so small that few series have many.
+pub(crate) const SMALL: Layout = Layout { row_group_rows: 7, page_rows: 2, page_bytes: 300 };
+
+pub(crate) fn write_as(
+    dir: &Path,
+    range: TimeRange,
+    inputs: &mut [Input],
+    layout: Layout,
+) -> FinishedBlock {
     inputs.sort_by(|a, b| block_order(&a.labels, &b.labels));
-    let mut writer = BlockWriter::create(dir, spec(range)).expect("create");
+    let mut writer = BlockWriter::with_layout(dir, spec(range), layout).expect("create");
     for i in inputs.iter() {
         writer.push(&i.labels, i.floats.clone(), i.histograms.clone(), &i.exemplars).expect("push");
     }
