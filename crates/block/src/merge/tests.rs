@@ -1,1 +1,128 @@
-//! Merge tests.
+//! Merging against a naive merge of all samples, and the rule of reset hints.
+
+use std::collections::BTreeMap;
+
+use proptest::prelude::*;
+use varve_model::{Counts, Span};
+
+use super::*;
+
+fn histogram(count: u64, hint: ResetHint) -> Arc<Histogram> {
+    Arc::new(Histogram {
+        schema: 0,
+        zero_threshold: 0.0,
+        sum: count as f64,
+        reset_hint: hint,
+        positive_spans: vec![Span { offset: 0, length: 1 }],
+        negative_spans: Vec::new(),
+        custom_bounds: Vec::new(),
+        counts: Counts::Int { count, zero: 0, positive: vec![count], negative: Vec::new() },
+    })
+}
+
+fn float_chunk(samples: &[(i64, f64)], order: (u64, u64)) -> EncodedChunk {
+    let mut column = FloatSamples::default();
+    for (t, v) in samples {
+        column.push(*t, *v, t % 3);
+    }
+    EncodedChunk::from_floats(&column, order.0, order.1).expect("not empty")
+}
+
+fn histogram_chunk(samples: &[(i64, u64)], order: (u64, u64)) -> EncodedChunk {
+    let mut column = HistogramSamples::default();
+    for (t, count) in samples {
+        column.push(*t, histogram(*count, ResetHint::Unknown), 0);
+    }
+    EncodedChunk::from_histograms(&column, order.0, order.1).expect("not empty")
+}
+
+/// Chunks as they are generated: histograms or floats, times, order.
+type Raw = (bool, std::collections::BTreeSet<i64>, (u64, u64));
+
+fn encode((is_histogram, times, order): &Raw, number: usize) -> EncodedChunk {
+    if *is_histogram {
+        let samples: Vec<_> = times.iter().map(|t| (*t, number as u64 + 1)).collect();
+        histogram_chunk(&samples, *order)
+    } else {
+        let samples: Vec<_> = times.iter().map(|t| (*t, number as f64)).collect();
+        float_chunk(&samples, *order)
+    }
+}
+
+proptest! {
+    #[test]
+    fn the_lowest_order_wins_at_each_time(
+        raw in proptest::collection::vec(
+            (any::<bool>(), proptest::collection::btree_set(0i64..40, 1..20), (0u64..3, 0u64..3)),
+            0..6),
+        start in -5i64..40, len in 0i64..50,
+    ) {
+        let chunks: Vec<EncodedChunk> =
+            raw.iter().enumerate().map(|(i, r)| encode(r, i)).collect();
+        let range = TimeRange::new(start, start + len);
+        // Time to the winner's number and kind.
+        let mut expected: BTreeMap<i64, usize> = BTreeMap::new();
+        for (i, (_, times, order)) in raw.iter().enumerate() {
+            for t in times.iter().filter(|t| range.contains(**t)) {
+                let winner = expected.entry(*t).or_insert(i);
+                if *order < raw[*winner].2 {
+                    *winner = i;
+                }
+            }
+        }
+        let (floats, histograms) = merge_chunks(&chunks, range).expect("merge");
+        let mut found: BTreeMap<i64, usize> = BTreeMap::new();
+        for (i, (t, v)) in floats.times.iter().zip(&floats.values).enumerate() {
+            prop_assert!(found.insert(*t, *v as usize).is_none());
+            prop_assert_eq!(floats.start(i), t % 3);
+        }
+        for (t, h) in histograms.times.iter().zip(&histograms.values) {
+            prop_assert!(found.insert(*t, h.count() as usize - 1).is_none(), "both kinds at {}", t);
+        }
+        prop_assert_eq!(found, expected);
+        prop_assert!(floats.times.is_sorted() && histograms.times.is_sorted());
+    }
+}
+
+#[test]
+fn hints_do_not_survive_a_seam() {
+    use ResetHint::{NotCounterReset, Unknown};
+    let check = |chunks: &[EncodedChunk], start: i64, expected: &[ResetHint]| {
+        let range = TimeRange::new(start, 100);
+        let (_, histograms) = merge_chunks(chunks, range).expect("merge");
+        let hints: Vec<ResetHint> = histograms.values.iter().map(|h| h.reset_hint).collect();
+        assert_eq!(hints, expected);
+    };
+    let steady = histogram_chunk(&[(1, 1), (2, 2), (3, 3), (4, 4)], (1, 1));
+    check(
+        std::slice::from_ref(&steady),
+        0,
+        &[Unknown, NotCounterReset, NotCounterReset, NotCounterReset],
+    );
+    check(std::slice::from_ref(&steady), 2, &[Unknown, NotCounterReset]);
+    // A sample of another chunk comes in between.
+    let other = float_chunk(&[(3, 0.0)], (0, 0));
+    check(&[steady.clone(), other], 0, &[Unknown, NotCounterReset, Unknown]);
+    let loser = histogram_chunk(&[(3, 9), (5, 5)], (1, 2));
+    let expected = [Unknown, NotCounterReset, NotCounterReset, NotCounterReset, Unknown];
+    check(&[steady, loser], 0, &expected);
+}
+
+#[test]
+fn columns_that_do_not_fit_are_corrupt() {
+    let good = float_chunk(&[(1, 1.0), (2, 2.0)], (0, 0));
+    let check = |change: &dyn Fn(&mut EncodedChunk), expected: &str| {
+        let mut chunk = good.clone();
+        change(&mut chunk);
+        let error = merge_chunks(&[chunk], TimeRange::ALL).expect_err("corrupt");
+        assert_eq!(error.kind(), varve_model::ErrorKind::Corrupt);
+        assert!(error.to_string().contains(expected), "{error}");
+    };
+    check(&|c| c.count = 3, "2 times for 3 samples");
+    let three = float_chunk(&[(1, 1.0), (2, 2.0), (3, 3.0)], (0, 0));
+    check(&|c| c.values = three.values.clone(), "3 values for 2 samples");
+    check(&|c| c.times = bytes::Bytes::new(), "chunk");
+    let mut backward = Vec::new();
+    chunk::encode_times(&[2, 1], &mut backward);
+    check(&|c| c.times = backward.clone().into(), "time 1 is not after 2");
+}
