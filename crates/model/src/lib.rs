@@ -21,7 +21,7 @@ pub use histogram::{
     MIN_EXPONENTIAL_SCHEMA, ResetHint, Span,
 };
 pub use labels::{Labels, LabelsBuilder, LabelsError, METRIC_NAME, is_metadata_label};
-pub use matcher::{MatchOp, Matcher, MatcherError};
+pub use matcher::{MatchOp, Matcher, MatcherError, compile_regex};
 pub use metadata::{Metadata, MetricType};
 pub use sample::{FloatSamples, HistogramSamples, STALE_NAN_BITS, Series, is_stale, stale_nan};
 pub use tenant::{TenantError, TenantId};

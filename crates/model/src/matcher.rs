@@ -1,10 +1,15 @@
 //! Which series a selector takes.
 //!
 //! Regular expressions are Go's RE2, anchored on both ends with `(?s)`, as in
-//! Prometheus 3. A pattern that is only a literal or an alternation of
-//! literals is matched without the regex engine.
+//! Prometheus 3. A pattern that takes a few known values, or only asks for
+//! text at the start, the end or within, is matched without the regex engine.
+
+mod re2;
+mod shape;
 
 use std::fmt;
+
+use shape::Shape;
 
 /// How a matcher compares.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -43,15 +48,14 @@ pub struct Matcher {
 #[derive(Clone)]
 enum Test {
     Literal,
-    OneOf(Vec<String>),
+    Shape(Shape),
     Regex(regex::Regex),
 }
 
 /// Why a matcher could not be made.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("error parsing regexp {pattern:?}: {reason}")]
+#[error("error parsing regexp: {reason}")]
 pub struct MatcherError {
-    pattern: String,
     reason: String,
 }
 
@@ -93,7 +97,7 @@ impl Matcher {
     pub fn matches(&self, value: &str) -> bool {
         let hit = match &self.test {
             Test::Literal => self.value == value,
-            Test::OneOf(values) => values.iter().any(|v| v == value),
+            Test::Shape(shape) => shape.matches(value),
             Test::Regex(re) => re.is_match(value),
         };
         match self.op {
@@ -111,23 +115,39 @@ impl Matcher {
     pub fn set_matches(&self) -> Option<&[String]> {
         match (self.op, &self.test) {
             (MatchOp::Equal, _) => Some(std::slice::from_ref(&self.value)),
-            (MatchOp::Regex, Test::OneOf(values)) => Some(values),
+            (MatchOp::Regex, Test::Shape(Shape::OneOf(values))) => Some(values),
             _ => None,
         }
     }
 }
 
-/// Compiles a pattern; one that is an alternation of literals needs no engine.
-fn compile(pattern: &str) -> Result<Test, MatcherError> {
-    let fail = |reason: String| MatcherError { pattern: pattern.to_owned(), reason };
-    if !pattern.contains(|c: char| r"\.+*?()[]{}^$".contains(c)) {
-        return Ok(Test::OneOf(pattern.split('|').map(str::to_owned).collect()));
-    }
-    regex::RegexBuilder::new(&format!("^(?s:{pattern})$"))
+/// Compiles one of Go's regular expressions, anchored on both ends and with
+/// `.` taking newlines too, as Prometheus does everywhere.
+///
+/// # Errors
+/// When Go would refuse the pattern, with Go's text; or when it needs more
+/// than 16 MiB.
+pub fn compile_regex(pattern: &str) -> Result<regex::Regex, MatcherError> {
+    build(&re2::translate(pattern).map_err(|reason| MatcherError { reason })?)
+}
+
+fn build(translated: &str) -> Result<regex::Regex, MatcherError> {
+    regex::RegexBuilder::new(&format!("^(?s:{translated})$"))
         .size_limit(16 << 20)
         .build()
-        .map(Test::Regex)
-        .map_err(|e| fail(e.to_string()))
+        .map_err(|e| MatcherError { reason: e.to_string() })
+}
+
+/// Compiles a pattern; one of a simple shape needs no engine.
+fn compile(pattern: &str) -> Result<Test, MatcherError> {
+    if !pattern.contains(|c: char| r"\.+*?()[]{}^$".contains(c)) {
+        return Ok(Test::Shape(Shape::one_of(pattern.split('|').map(str::to_owned).collect())));
+    }
+    let translated = re2::translate(pattern).map_err(|reason| MatcherError { reason })?;
+    match Shape::of(&translated) {
+        Some(shape) => Ok(Test::Shape(shape)),
+        None => build(&translated).map(Test::Regex),
+    }
 }
 
 impl PartialEq for Matcher {
@@ -155,3 +175,6 @@ impl fmt::Debug for Matcher {
         fmt::Display::fmt(self, f)
     }
 }
+
+#[cfg(test)]
+mod tests;

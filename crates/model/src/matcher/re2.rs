@@ -1,0 +1,477 @@
+//! Go's regular expressions (RE2) in the syntax of the `regex` crate.
+//!
+//! The two differ: Go's `\d \s \w \b` are ASCII, it has `\Q…\E`, octal
+//! escapes, `\_`, `[[]` and a literal `{`; it refuses `a**`, repetition beyond
+//! 1000, `(?x)`, `\u0041`; and the crate has operators within classes (`&&`).
+//! Source: the syntax page of Go's regexp/syntax and its error texts.
+
+use std::fmt::Write;
+
+/// The greatest count in a repetition.
+const MAX_REPEAT: u32 = 1000;
+
+/// Translates a pattern. `Err` is Go's text of what is wrong, without the
+/// leading `error parsing regexp: `.
+pub(super) fn translate(pattern: &str) -> Result<String, String> {
+    let mut t = Translator {
+        pattern,
+        pos: 0,
+        out: String::with_capacity(pattern.len() + 8),
+        has_operand: false,
+        open_groups: 0,
+    };
+    t.run()?;
+    Ok(t.out)
+}
+
+struct Translator<'a> {
+    pattern: &'a str,
+    pos: usize,
+    out: String,
+    /// Whether a repetition would have something to repeat.
+    has_operand: bool,
+    open_groups: usize,
+}
+
+type Done<T> = Result<T, String>;
+
+fn fail<T>(code: &str, what: &str) -> Done<T> {
+    Err(format!("{code}: `{what}`"))
+}
+
+/// The ASCII ranges of `\d`, `\s`, `\w` and the POSIX classes.
+fn ranges_of(name: &str) -> Option<&'static [(char, char)]> {
+    Some(match name {
+        "d" | "digit" => &[('0', '9')],
+        "s" => &[('\t', '\n'), ('\u{c}', '\r'), (' ', ' ')],
+        "w" | "word" => &[('0', '9'), ('A', 'Z'), ('_', '_'), ('a', 'z')],
+        "alnum" => &[('0', '9'), ('A', 'Z'), ('a', 'z')],
+        "alpha" => &[('A', 'Z'), ('a', 'z')],
+        "ascii" => &[('\0', '\u{7f}')],
+        "blank" => &[('\t', '\t'), (' ', ' ')],
+        "cntrl" => &[('\0', '\u{1f}'), ('\u{7f}', '\u{7f}')],
+        "graph" => &[('!', '~')],
+        "lower" => &[('a', 'z')],
+        "print" => &[(' ', '~')],
+        "punct" => &[('!', '/'), (':', '@'), ('[', '`'), ('{', '~')],
+        "space" => &[('\t', '\r'), (' ', ' ')],
+        "upper" => &[('A', 'Z')],
+        "xdigit" => &[('0', '9'), ('A', 'F'), ('a', 'f')],
+        _ => return None,
+    })
+}
+
+impl<'a> Translator<'a> {
+    fn rest(&self) -> &'a str {
+        &self.pattern[self.pos..]
+    }
+
+    fn peek(&self) -> Option<char> {
+        self.rest().chars().next()
+    }
+
+    fn bump(&mut self) -> Option<char> {
+        let c = self.peek()?;
+        self.pos += c.len_utf8();
+        Some(c)
+    }
+
+    fn take(&mut self, text: &str) -> bool {
+        let hit = self.rest().starts_with(text);
+        self.pos += if hit { text.len() } else { 0 };
+        hit
+    }
+
+    fn run(&mut self) -> Done<()> {
+        // Where the repetition that was read last begins.
+        let mut last_repeat = None;
+        while let Some(c) = self.peek() {
+            let start = self.pos;
+            let mut repeat = None;
+            match c {
+                '(' => self.group()?,
+                ')' => {
+                    let Some(open) = self.open_groups.checked_sub(1) else {
+                        return fail("unexpected )", self.pattern);
+                    };
+                    self.open_groups = open;
+                    self.pos += 1;
+                    self.out.push(')');
+                    self.has_operand = true;
+                }
+                '|' => {
+                    self.pos += 1;
+                    self.out.push('|');
+                    self.has_operand = false;
+                }
+                '^' | '$' | '.' => {
+                    self.pos += 1;
+                    self.out.push(c);
+                    self.has_operand = true;
+                }
+                '[' => self.class()?,
+                '*' | '+' | '?' => {
+                    self.pos += 1;
+                    self.repeat(start, last_repeat)?;
+                    repeat = Some(start);
+                }
+                '{' => {
+                    if self.counted(start)? {
+                        self.repeat(start, last_repeat)?;
+                        repeat = Some(start);
+                    } else {
+                        self.pos += 1;
+                        self.literal('{');
+                    }
+                }
+                '\\' => self.escape()?,
+                c => {
+                    self.pos += c.len_utf8();
+                    self.literal(c);
+                }
+            }
+            last_repeat = repeat;
+        }
+        if self.open_groups == 0 { Ok(()) } else { fail("missing closing )", self.pattern) }
+    }
+
+    fn literal(&mut self, c: char) {
+        self.out.push_str(&regex_syntax::escape(c.encode_utf8(&mut [0; 4])));
+        self.has_operand = true;
+    }
+
+    /// Ends a repetition whose operator has been read.
+    fn repeat(&mut self, start: usize, last: Option<usize>) -> Done<()> {
+        self.take("?");
+        if let Some(last) = last {
+            let what = &self.pattern[last..self.pos];
+            return fail("invalid nested repetition operator", what);
+        }
+        let what = &self.pattern[start..self.pos];
+        if !self.has_operand {
+            return fail("missing argument to repetition operator", what);
+        }
+        self.out.push_str(what);
+        Ok(())
+    }
+
+    /// Reads `{n}`, `{n,}` or `{n,m}`; `false` when it is none of them.
+    fn counted(&mut self, start: usize) -> Done<bool> {
+        let Some(end) = self.rest().find('}') else { return Ok(false) };
+        let body = &self.rest()[1..end];
+        let (low, high) = match body.split_once(',') {
+            None => (body, Some(body)),
+            Some((low, "")) => (low, None),
+            Some((low, high)) => (low, Some(high)),
+        };
+        let number = |s: &str| {
+            let digits = !s.is_empty() && s.bytes().all(|b| b.is_ascii_digit());
+            (digits && (s.len() == 1 || !s.starts_with('0')))
+                .then(|| s.parse::<u32>().unwrap_or(u32::MAX))
+        };
+        let Some(low) = number(low) else { return Ok(false) };
+        let high = match high.map(number) {
+            Some(None) => return Ok(false),
+            Some(Some(high)) => high,
+            None => low,
+        };
+        self.pos += end + 1;
+        if low > MAX_REPEAT || high > MAX_REPEAT || low > high {
+            return fail("invalid repeat count", &self.pattern[start..self.pos]);
+        }
+        Ok(true)
+    }
+
+    /// `(`, `(?:`, `(?P<name>`, `(?flags)`, `(?flags:`
+    fn group(&mut self) -> Done<()> {
+        let start = self.pos;
+        self.pos += 1;
+        if !self.take("?") {
+            self.out.push('(');
+            return self.open();
+        }
+        if self.take("P<") || self.take("<") {
+            let Some(end) = self.rest().find('>') else {
+                return fail("invalid named capture", &self.pattern[start..]);
+            };
+            let name = &self.rest()[..end];
+            self.pos += end + 1;
+            if name.is_empty() || !name.bytes().all(|b| b == b'_' || b.is_ascii_alphanumeric()) {
+                return fail("invalid named capture", &self.pattern[start..self.pos]);
+            }
+            // Writing to a String cannot fail.
+            let _ = write!(self.out, "(?P<{name}>");
+            return self.open();
+        }
+        let mut minus = false;
+        let mut any = false;
+        loop {
+            match self.bump() {
+                Some('i' | 'm' | 's' | 'U') => any = true,
+                Some('-') if !minus => {
+                    minus = true;
+                    any = false;
+                }
+                Some(end @ (':' | ')')) if any || !minus => {
+                    self.out.push_str(&self.pattern[start..self.pos]);
+                    if end == ':' {
+                        return self.open();
+                    }
+                    // `(?)` is nothing at all; the crate refuses it.
+                    if &self.pattern[start..self.pos] == "(?)" {
+                        self.out.truncate(self.out.len() - 3);
+                    }
+                    return Ok(());
+                }
+                _ => {
+                    let what = &self.pattern[start..self.pos];
+                    return if self.pos == self.pattern.len() && !what.ends_with(['x', 'u']) {
+                        fail("missing closing )", self.pattern)
+                    } else {
+                        fail("invalid or unsupported Perl syntax", what)
+                    };
+                }
+            }
+        }
+    }
+
+    fn open(&mut self) -> Done<()> {
+        self.open_groups += 1;
+        self.has_operand = false;
+        Ok(())
+    }
+
+    /// A backslash outside of a class.
+    fn escape(&mut self) -> Done<()> {
+        let start = self.pos;
+        let after = self.rest()[1..].chars().next();
+        match after {
+            Some('A' | 'z') => {
+                self.pos += 2;
+                self.out.push_str(&self.pattern[start..self.pos]);
+                self.has_operand = true;
+            }
+            Some('b') => {
+                self.pos += 2;
+                self.out.push_str("(?-u:\\b)");
+                self.has_operand = true;
+            }
+            Some('B') => {
+                self.pos += 2;
+                // Between ASCII word characters, or where neither side is one.
+                self.out.push_str("\\B");
+                self.has_operand = true;
+            }
+            Some('C') => return fail("invalid escape sequence", "\\C"),
+            Some('Q') => {
+                self.pos += 2;
+                let text = match self.rest().find("\\E") {
+                    Some(end) => &self.rest()[..end],
+                    None => self.rest(),
+                };
+                self.pos += text.len();
+                self.take("\\E");
+                for c in text.chars() {
+                    self.literal(c);
+                }
+            }
+            Some(c) if "dDsSwW".contains(c) => {
+                self.pos += 2;
+                self.out.push('[');
+                self.perl_class(c);
+                self.out.push(']');
+                self.has_operand = true;
+            }
+            Some('p' | 'P') => {
+                self.unicode_class()?;
+                self.has_operand = true;
+            }
+            _ => {
+                let c = self.escaped_char()?;
+                self.literal(c);
+            }
+        }
+        Ok(())
+    }
+
+    /// The members of `\d` and its kin, to stand within brackets.
+    fn perl_class(&mut self, name: char) {
+        let ranges = ranges_of(name.to_ascii_lowercase().encode_utf8(&mut [0; 4]));
+        self.named(ranges.unwrap_or_default(), name.is_ascii_uppercase());
+    }
+
+    fn named(&mut self, ranges: &[(char, char)], negated: bool) {
+        self.out.push_str(if negated { "[^" } else { "[" });
+        for (low, high) in ranges {
+            self.range(*low, *high);
+        }
+        self.out.push(']');
+    }
+
+    fn range(&mut self, low: char, high: char) {
+        // Writing to a String cannot fail.
+        let _ = write!(self.out, "\\x{{{:x}}}", u32::from(low));
+        if high != low {
+            let _ = write!(self.out, "-\\x{{{:x}}}", u32::from(high));
+        }
+    }
+
+    /// `\pN`, `\p{Greek}`, `\P{^Greek}`
+    fn unicode_class(&mut self) -> Done<()> {
+        let start = self.pos;
+        let mut negated = self.rest().starts_with("\\P");
+        self.pos += 2;
+        let Some(first) = self.bump() else {
+            return fail("invalid character class range", &self.pattern[start..]);
+        };
+        let mut name = &self.pattern[self.pos - first.len_utf8()..self.pos];
+        if first == '{' {
+            let Some(end) = self.rest().find('}') else {
+                return fail("invalid character class range", &self.pattern[start..]);
+            };
+            name = &self.rest()[..end];
+            self.pos += end + 1;
+        }
+        if let Some(rest) = name.strip_prefix('^') {
+            negated = !negated;
+            name = rest;
+        }
+        let letter = if negated { 'P' } else { 'p' };
+        let class = format!("\\{letter}{{{name}}}");
+        let known = name.bytes().all(|b| b == b'_' || b.is_ascii_alphanumeric())
+            && regex_syntax::parse(&class).is_ok();
+        if !known {
+            let what = &self.pattern[start..self.pos];
+            return fail("invalid character class range", what);
+        }
+        self.out.push_str(&class);
+        Ok(())
+    }
+
+    /// A backslash that stands for one character.
+    fn escaped_char(&mut self) -> Done<char> {
+        let start = self.pos;
+        self.pos += 1;
+        let Some(c) = self.bump() else {
+            return fail("trailing backslash at end of expression", "");
+        };
+        let bad = |t: &Self| fail("invalid escape sequence", &t.pattern[start..t.pos]);
+        let octal = |c: Option<char>| c.filter(|c| ('0'..='7').contains(c));
+        match c {
+            '0'..='7' => {
+                // One digit other than zero would be a reference to a group.
+                if c != '0' && octal(self.peek()).is_none() {
+                    return bad(self);
+                }
+                let mut n = u32::from(c) - u32::from('0');
+                for _ in 0..2 {
+                    let Some(d) = octal(self.peek()) else { break };
+                    n = n * 8 + u32::from(d) - u32::from('0');
+                    self.pos += 1;
+                }
+                char::from_u32(n).map_or_else(|| bad(self), Ok)
+            }
+            'x' => {
+                let mut digits = String::new();
+                if self.take("{") {
+                    while let Some(c) = self.bump().filter(|c| *c != '}') {
+                        digits.push(c);
+                    }
+                } else {
+                    digits.extend((0..2).filter_map(|_| self.bump()));
+                    if digits.len() != 2 {
+                        return bad(self);
+                    }
+                }
+                let hex = !digits.is_empty() && digits.chars().all(|c| c.is_ascii_hexdigit());
+                let code = hex.then(|| u32::from_str_radix(&digits, 16).ok()).flatten();
+                code.and_then(char::from_u32).map_or_else(|| bad(self), Ok)
+            }
+            'a' => Ok('\u{7}'),
+            'f' => Ok('\u{c}'),
+            'n' => Ok('\n'),
+            'r' => Ok('\r'),
+            't' => Ok('\t'),
+            'v' => Ok('\u{b}'),
+            c if c.is_ascii() && !c.is_ascii_alphanumeric() => Ok(c),
+            _ => bad(self),
+        }
+    }
+
+    /// `[…]`
+    fn class(&mut self) -> Done<()> {
+        let start = self.pos;
+        self.pos += 1;
+        self.out.push('[');
+        if self.take("^") {
+            self.out.push('^');
+        }
+        let mut first = true;
+        loop {
+            let missing = || fail("missing closing ]", &self.pattern[start..]);
+            let Some(c) = self.peek() else { return missing() };
+            if c == ']' && !first {
+                self.pos += 1;
+                self.out.push(']');
+                self.has_operand = true;
+                return Ok(());
+            }
+            first = false;
+            if self.rest().starts_with("[:")
+                && let Some(end) = self.rest()[2..].find(":]")
+            {
+                let name = &self.rest()[2..2 + end];
+                let what = &self.rest()[..end + 4];
+                self.pos += end + 4;
+                let (negated, name) =
+                    name.strip_prefix('^').map_or((false, name), |rest| (true, rest));
+                match ranges_of(name).filter(|_| name.len() > 1) {
+                    Some(ranges) => self.named(ranges, negated),
+                    None => return fail("invalid character class range", what),
+                }
+                continue;
+            }
+            if c == '\\' {
+                match self.rest()[1..].chars().next() {
+                    Some('p' | 'P') => {
+                        self.unicode_class()?;
+                        continue;
+                    }
+                    Some(c) if "dDsSwW".contains(c) => {
+                        self.pos += 2;
+                        self.perl_class(c);
+                        continue;
+                    }
+                    _ => {}
+                }
+            }
+            let from = self.pos;
+            let low = self.class_char(start)?;
+            let is_range = self.rest().starts_with('-')
+                && !self.rest().starts_with("-]")
+                && self.rest().len() > 1;
+            let high = if is_range {
+                self.pos += 1;
+                self.class_char(start)?
+            } else {
+                low
+            };
+            if high < low {
+                let what = &self.pattern[from..self.pos];
+                return fail("invalid character class range", what);
+            }
+            self.range(low, high);
+        }
+    }
+
+    fn class_char(&mut self, class: usize) -> Done<char> {
+        match self.peek() {
+            None => fail("missing closing ]", &self.pattern[class..]),
+            Some('\\') => self.escaped_char(),
+            Some(c) => {
+                self.pos += c.len_utf8();
+                Ok(c)
+            }
+        }
+    }
+}
