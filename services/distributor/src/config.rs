@@ -1,0 +1,33 @@
+//! What can be set of a distributor. Limits of tenants are apart
+//! ([`crate::OverridesConfig`]), because they change while it runs.
+
+use serde::{Deserialize, Serialize};
+use varve_runtime::config::{ByteSize, HumanDuration};
+
+/// Settings of a distributor.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Config {
+    /// How long one request may take, retries included. Longer than a
+    /// sender's own timeout only repeats work that nobody waits for.
+    pub request_timeout: HumanDuration,
+    /// The pause before the first repetition towards a partition that is
+    /// away; it doubles each time.
+    pub retry_backoff: HumanDuration,
+    /// What a sender is told to wait after a 503.
+    pub retry_after: HumanDuration,
+    /// Memory for references of known series; about 100 bytes each. Too
+    /// little makes labels travel again, which costs CPU and network.
+    pub reference_cache: ByteSize,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            request_timeout: HumanDuration::from_secs(10),
+            retry_backoff: HumanDuration(std::time::Duration::from_millis(50)),
+            retry_after: HumanDuration::from_secs(5),
+            reference_cache: ByteSize(128 << 20),
+        }
+    }
+}

@@ -1,0 +1,190 @@
+//! One write, top to bottom: size, decompress, plan (decode, validate, look
+//! up, shard), rate, forward, answer.
+//!
+//! When the answer counts a sample as written, it is on the disk of its
+//! partition's ingester.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use tokio::sync::watch;
+use varve_api::{Protocol, WriteReply, WriteRequest, Writer};
+use varve_model::TenantId;
+use varve_runtime::{Clock, RateLimitedLog};
+use varve_wire::remote_write::{Fingerprints, decompress};
+
+use crate::body::Body;
+use crate::cache::References;
+use crate::forward::{Forwarder, Outcome};
+use crate::plan::{Plan, Planner};
+use crate::rate::Rates;
+use crate::shard::Shards;
+use crate::validate::Times;
+use crate::{Config, Deps, Limits, Metrics, Overrides, Partitions, WriteError, reply};
+
+/// Takes writes. See the crate's page.
+pub struct Distributor {
+    config: Config,
+    partitions: Arc<dyn Partitions>,
+    limits: watch::Receiver<Arc<Overrides>>,
+    clock: Arc<dyn Clock>,
+    fingerprints: Fingerprints,
+    references: References,
+    rates: Rates,
+    metrics: Metrics,
+    refusals_log: RateLimitedLog,
+    errors_log: RateLimitedLog,
+}
+
+#[async_trait]
+impl Writer for Distributor {
+    async fn write(&self, tenant: TenantId, request: WriteRequest) -> WriteReply {
+        let started = self.clock.monotonic();
+        let protocol = request.protocol;
+        let reply = match self.take(&tenant, request).await {
+            Ok(reply) => reply,
+            Err(e) => {
+                self.log_error(&tenant, &e);
+                reply::error(&e, self.config.retry_after.0)
+            }
+        };
+        let took = self.clock.monotonic().saturating_duration_since(started);
+        let protocol = match protocol {
+            Protocol::V1 => "1.0",
+            Protocol::V2 => "2.0",
+        };
+        self.metrics.request(protocol, reply.status, took.as_secs_f64());
+        self.metrics.cached(self.references.len());
+        reply
+    }
+}
+
+impl Distributor {
+    pub(crate) fn new(config: Config, deps: Deps, metrics: Metrics) -> Self {
+        let every = Duration::from_secs(10);
+        Self {
+            references: References::new(config.reference_cache.0),
+            config,
+            partitions: deps.partitions,
+            limits: deps.limits,
+            clock: deps.clock,
+            fingerprints: Fingerprints::new(deps.fingerprint_key),
+            rates: Rates::default(),
+            metrics,
+            refusals_log: RateLimitedLog::new(every),
+            errors_log: RateLimitedLog::new(every),
+        }
+    }
+
+    /// The story of one request.
+    async fn take(
+        &self,
+        tenant: &TenantId,
+        request: WriteRequest,
+    ) -> Result<WriteReply, WriteError> {
+        let deadline = tokio::time::Instant::now() + self.config.request_timeout.0;
+        let limits = self.limits.borrow().tenant(tenant).clone();
+        let body = self.open(tenant, &request, &limits)?;
+        let count = self.partitions.count();
+        let shards = Shards::new(tenant, count, limits.partitions);
+        let generation = limits.generation(count);
+        let plan = self.plan(tenant, &body, &limits, &shards, generation)?;
+
+        let received = plan.received;
+        self.metrics.received(received);
+        self.check_rate(tenant, &limits, received)?;
+
+        let forwarder = Forwarder {
+            partitions: &*self.partitions,
+            references: &self.references,
+            metrics: &self.metrics,
+            body: &body,
+            generation,
+            max_series: limits.max_series.div_ceil(shards.len().max(1)),
+            out_of_order_window_ms: limits.out_of_order_window.as_ms(),
+            deadline,
+            backoff: self.config.retry_backoff.0,
+        };
+        let mut outcome = forwarder.forward(plan.partitions).await;
+        outcome.refusals.merge(plan.refusals);
+
+        if !outcome.errors.is_empty() {
+            // The sender will repeat all of it.
+            self.rates.give_back(tenant, received);
+        }
+        let reply = reply::answer(&outcome, &body, self.config.retry_after.0);
+        self.report(tenant, &outcome, &reply);
+        Ok(reply)
+    }
+
+    /// Decompresses within the tenant's limits.
+    fn open(
+        &self,
+        tenant: &TenantId,
+        request: &WriteRequest,
+        limits: &Limits,
+    ) -> Result<Body, WriteError> {
+        let (got, limit) = (request.body.len(), limits.max_request_bytes.0);
+        if got as u64 > limit {
+            return Err(WriteError::Body { got, limit });
+        }
+        let limit = usize::try_from(limits.max_decompressed_bytes.0).unwrap_or(usize::MAX);
+        let bytes = decompress(&request.body, limit)?;
+        let fingerprints = self.fingerprints.tenant(tenant);
+        Ok(Body { bytes, protocol: request.protocol, fingerprints, limit })
+    }
+
+    fn plan(
+        &self,
+        tenant: &TenantId,
+        body: &Body,
+        limits: &Limits,
+        shards: &Shards,
+        generation: u32,
+    ) -> Result<Plan, WriteError> {
+        let planner = Planner {
+            tenant,
+            limits,
+            generation,
+            shards,
+            references: &self.references,
+            times: Times::new(self.clock.now_ms(), limits),
+            metrics: &self.metrics,
+        };
+        Ok(planner.plan(body)?)
+    }
+
+    fn check_rate(
+        &self,
+        tenant: &TenantId,
+        limits: &Limits,
+        samples: u64,
+    ) -> Result<(), WriteError> {
+        let (rate, burst) = (limits.ingestion_rate, limits.burst());
+        let now = self.clock.monotonic();
+        self.rates
+            .take(tenant, (rate, burst), samples, now)
+            .map_err(|retry_after| WriteError::Rate { samples, rate, burst, retry_after })
+    }
+
+    fn report(&self, tenant: &TenantId, outcome: &Outcome, reply: &WriteReply) {
+        self.metrics.written(outcome.samples, outcome.histograms, outcome.exemplars);
+        self.metrics.refused(&outcome.refusals);
+        for e in &outcome.errors {
+            self.log_error(tenant, e);
+        }
+        if !outcome.refusals.is_empty()
+            && let Some(suppressed) = self.refusals_log.pass(self.clock.monotonic())
+        {
+            let message = &reply.message;
+            tracing::warn!(%tenant, suppressed, "samples were refused: {message}");
+        }
+    }
+
+    fn log_error(&self, tenant: &TenantId, e: &WriteError) {
+        if let Some(suppressed) = self.errors_log.pass(self.clock.monotonic()) {
+            tracing::warn!(%tenant, suppressed, "write was not taken: {e}");
+        }
+    }
+}
