@@ -14,11 +14,14 @@ use varve_model::Labels;
 use super::Layout;
 use super::parquet::{FileWriter, delta, path, properties};
 use crate::schema::{self, LABEL_PREFIX, MAX_LABEL_COLUMNS};
-use crate::{FileMeta, Result};
+use crate::{FileMeta, Result, SORT_LABELS};
 
 /// Rows and bytes of values after which a batch is written.
 const BATCH_ROWS: usize = 8192;
 const BATCH_BYTES: usize = 8 << 20;
+
+/// Series that must have a label for it to get a column.
+const MIN_USERS: u64 = 32;
 
 /// One label name and its values.
 pub(super) struct Name {
@@ -71,7 +74,9 @@ impl Vocabulary {
 
     /// The names that get a column of their own: the most common ones, but of
     /// names that differ only in case the most common one alone (readers fold
-    /// the case of column names), and none with odd characters.
+    /// the case of column names), and none with odd characters. A rare name
+    /// would cost more in the footer than it saves; the sort labels, by which
+    /// pages are pruned, are never too rare.
     pub(super) fn columns(&self) -> Vec<u32> {
         let mut order: Vec<u32> = (0..self.names.len() as u32).collect();
         let key = |i: &u32| &self.names[*i as usize];
@@ -83,6 +88,7 @@ impl Vocabulary {
         let mut columns: Vec<u32> = order
             .into_iter()
             .filter(|i| is_column_name(&key(i).name))
+            .filter(|i| key(i).series >= MIN_USERS || SORT_LABELS.contains(&&*key(i).name))
             .filter(|i| folded.insert(key(i).name.to_lowercase()))
             .take(MAX_LABEL_COLUMNS)
             .collect();
