@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use varve_block::BlockError;
 use varve_log::LogError;
-use varve_model::{ErrorKind, Labels};
+use varve_model::{ErrorKind, Labels, TenantId};
 
 /// An error of a partition's head.
 #[derive(Debug, thiserror::Error)]
@@ -61,6 +61,18 @@ pub enum HeadError {
         /// The cut asked for.
         number: u64,
     },
+    /// A tenant's block of a cut is not committed.
+    #[error(
+        "cut {number} of the window that ends at {window_end} has samples of {tenant}, but no catalog version names them"
+    )]
+    NotShipped {
+        /// The window.
+        window_end: i64,
+        /// The cut.
+        number: u64,
+        /// The tenant.
+        tenant: TenantId,
+    },
     /// The partition no longer applies its log.
     #[error("partition {partition} is stopped: {reason}")]
     Stopped {
@@ -82,6 +94,7 @@ impl HeadError {
             Self::Io { .. } => ErrorKind::Internal,
             Self::Samples { source, .. } => source.kind(),
             Self::NoCut { .. } => ErrorKind::NotFound,
+            Self::NotShipped { .. } => ErrorKind::Invalid,
             Self::Stopped { .. } => ErrorKind::Unavailable,
         }
     }

@@ -4,18 +4,35 @@
 //! an entry does depends on the entries before it alone: no clock, no
 //! configuration. docs/formats/seal.md draws its files and log entries.
 
+mod append;
+mod buffer;
+mod chunk;
+mod codec;
 mod config;
 mod cut;
+mod entry;
 mod error;
+mod exemplars;
+mod file;
+mod index;
 mod metrics;
 mod outcome;
 mod partition;
 mod read;
+mod seal;
+mod series;
+mod state;
+mod stats;
+mod task;
+mod tenant;
+mod waiters;
+mod windows;
 
 pub use config::{AppendLimits, HeadConfig};
 pub use cut::{Cut, CutKey};
 pub use error::{HeadError, Result};
 pub use metrics::Metrics;
 pub use outcome::{AppendOutcome, Refusal, RefusalReason};
-pub use partition::{Partition, PartitionStats, TenantStats};
+pub use partition::Partition;
 pub use read::{CutRead, CutSeries, FamilyMetadata, HeadAnswer, HeadRead, SeriesExemplars};
+pub use stats::{PartitionStats, TenantStats};

@@ -1,185 +1,383 @@
-//! The head of one ingest partition.
+//! The head of one ingest partition: its public face.
+//!
+//! Every change goes through the log ([`crate::task`] applies it); reads take
+//! a snapshot under a short lock. Sealing and cutting are one at a time.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use varve_log::{Disk, PartitionLog};
+use parking_lot::RwLock;
+use tokio::sync::{Mutex, mpsc, oneshot, watch};
+use varve_log::{Disk, EntryKind, PartitionLog};
 use varve_model::{Labels, Matcher, TenantId, TimeRange};
-use varve_runtime::Clock;
+use varve_runtime::{Clock, failpoint};
 
+use crate::append::{self, Reserved};
+use crate::entry::{CutEntry, SealEntry, ShippedEntry};
+use crate::seal::{self, Opened, Sealer};
+use crate::state::Applied;
+use crate::stats::PartitionStats;
+use crate::task::{self, Place, Shared};
+use crate::waiters::Waiters;
 use crate::{
     AppendLimits, AppendOutcome, Cut, CutKey, CutRead, FamilyMetadata, HeadAnswer, HeadConfig,
     HeadError, HeadRead, Metrics, Result, SeriesExemplars,
 };
 
-/// What a partition holds at a moment.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct PartitionStats {
-    /// Index of the last applied entry.
-    pub applied: u64,
-    /// Index of the last entry that the last seal made needless.
-    pub sealed: u64,
-    /// Highest time of any sample, in milliseconds; `None` when there is none.
-    pub max_time: Option<i64>,
-    /// Bytes of memory behind all tenants, about.
-    pub memory: u64,
-    /// By tenant.
-    pub tenants: BTreeMap<TenantId, TenantStats>,
-}
-
-/// What a partition holds of one tenant at a moment.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct TenantStats {
-    /// Series.
-    pub series: u64,
-    /// Highest time of any sample, in milliseconds.
-    pub max_time: Option<i64>,
-    /// Bytes of memory, about.
-    pub memory: u64,
-    /// See [`HeadRead::released_at`].
-    pub released_at: u64,
-}
-
 /// The head of one ingest partition.
-pub struct Partition {}
+///
+/// Dropping it stops applying; what is in the log is applied again by the
+/// next [`Partition::open`].
+pub struct Partition {
+    inner: Arc<Inner>,
+}
+
+pub(crate) struct Inner {
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) reserved: Reserved,
+    log: Arc<dyn PartitionLog>,
+    config: HeadConfig,
+    clock: Arc<dyn Clock>,
+    places: mpsc::UnboundedSender<Place>,
+    /// One seal at a time.
+    sealer: Arc<parking_lot::Mutex<Sealer>>,
+    sealing: Mutex<()>,
+    /// One cut at a time.
+    cutting: Mutex<()>,
+}
 
 impl Partition {
     /// Opens the partition in `dir`: loads the last seal and replays the log
-    /// behind it. Returns when all of it is applied.
+    /// behind it. Returns when all of it is applied. Reads only until then.
+    ///
+    /// # Errors
+    /// `Corrupt` names the sealed file and offset that are damaged; nothing is
+    /// changed then.
     pub async fn open(
-        _dir: PathBuf,
-        _disk: Arc<dyn Disk>,
-        _log: Arc<dyn PartitionLog>,
-        _config: HeadConfig,
-        _clock: Arc<dyn Clock>,
-        _metrics: Metrics,
+        dir: PathBuf,
+        disk: Arc<dyn Disk>,
+        log: Arc<dyn PartitionLog>,
+        config: HeadConfig,
+        clock: Arc<dyn Clock>,
+        metrics: Metrics,
     ) -> Result<Arc<Self>> {
-        Err(stopped())
+        let (partition, verify) = (config.partition, config.verify_on_open);
+        let load = move || seal::load(disk, dir, partition, verify);
+        let Opened { state, sealer } = blocking(partition, load).await??;
+        let from = state.applied;
+        let (failure, _) = watch::channel(None);
+        let shared = Arc::new(Shared {
+            partition,
+            state: RwLock::new(state),
+            waiters: Waiters::default(),
+            failure,
+            metrics,
+        });
+        let (places, receiver) = mpsc::unbounded_channel();
+        let (ready, opened) = oneshot::channel();
+        let events = log.subscribe(from + 1);
+        tokio::spawn(task::run(Arc::clone(&shared), events, receiver, ready));
+        opened.await.map_err(|_| shared.stopped())??;
+        let inner = Inner {
+            shared,
+            reserved: Reserved::default(),
+            log,
+            config,
+            clock,
+            places,
+            sealer: Arc::new(parking_lot::Mutex::new(sealer)),
+            sealing: Mutex::new(()),
+            cutting: Mutex::new(()),
+        };
+        let partition = Self { inner: Arc::new(inner) };
+        partition.stats();
+        Ok(Arc::new(partition))
     }
 
     /// Appends an encoded [`varve_wire::batch::WriteBatch`]. What was accepted
     /// is durable and in the answer of every later read when this returns.
-    pub async fn append(&self, _batch: Bytes, _limits: AppendLimits) -> Result<AppendOutcome> {
-        Err(stopped())
+    ///
+    /// # Errors
+    /// `Invalid` when the bytes are no batch; `Unavailable` when the log takes
+    /// no entries. Dropping the future does not take the batch back.
+    pub async fn append(&self, batch: Bytes, limits: AppendLimits) -> Result<AppendOutcome> {
+        append::append(&self.inner, batch, limits).await
     }
 
-    /// The series that match, with chunks that may reach beyond the range.
-    pub fn select(&self, _: &TenantId, _: &[Matcher], _: TimeRange) -> HeadRead {
-        HeadRead { released_at: 0 }
+    /// The series that match, with chunks that may reach beyond the range. The
+    /// chunks of a cut carry its term and index, others `u64::MAX`.
+    pub fn select(&self, tenant: &TenantId, matchers: &[Matcher], range: TimeRange) -> HeadRead {
+        self.inner.shared.state.read().select(tenant, matchers, range)
     }
 
-    /// Label sets that match and have samples in the range, sorted; at most
-    /// `limit` (0 = all).
+    /// Label sets that match and have samples in the range, sorted as bytes;
+    /// at most `limit` (0 = all).
     pub fn series(
         &self,
-        _: &TenantId,
-        _: &[Matcher],
-        _: TimeRange,
-        _limit: usize,
+        tenant: &TenantId,
+        matchers: &[Matcher],
+        range: TimeRange,
+        limit: usize,
     ) -> HeadAnswer<Labels> {
-        HeadAnswer::default()
+        let answer = self.inner.shared.state.read().series(tenant, matchers, range);
+        answer.sorted(limit)
     }
 
     /// Label names of the series that match, sorted; at most `limit` (0 = all).
     pub fn label_names(
         &self,
-        _: &TenantId,
-        _: &[Matcher],
-        _: TimeRange,
-        _limit: usize,
+        tenant: &TenantId,
+        matchers: &[Matcher],
+        range: TimeRange,
+        limit: usize,
     ) -> HeadAnswer<String> {
-        HeadAnswer::default()
+        self.inner.shared.state.read().label_names(tenant, matchers, range, limit)
     }
 
-    /// Values of one label of the series that match, sorted.
+    /// Values of one label of the series that match, sorted; at most `limit`
+    /// (0 = all).
     pub fn label_values(
         &self,
-        _: &TenantId,
-        _name: &str,
-        _: &[Matcher],
-        _: TimeRange,
-        _limit: usize,
+        tenant: &TenantId,
+        name: &str,
+        matchers: &[Matcher],
+        range: TimeRange,
+        limit: usize,
     ) -> HeadAnswer<String> {
-        HeadAnswer::default()
+        self.inner.shared.state.read().label_values(tenant, name, matchers, range, limit)
     }
 
-    /// Exemplars in the range of series that match one of the selectors.
+    /// Exemplars in the range of series that match one of the selectors,
+    /// sorted by labels. Reads sealed files (it blocks).
     pub fn exemplars(
         &self,
-        _: &TenantId,
-        _selectors: &[Vec<Matcher>],
-        _: TimeRange,
+        tenant: &TenantId,
+        selectors: &[Vec<Matcher>],
+        range: TimeRange,
     ) -> Result<HeadAnswer<SeriesExemplars>> {
-        Err(stopped())
+        let read = self.inner.shared.state.read().exemplars(tenant, selectors, range);
+        read.decode()
     }
 
     /// Metadata, sorted by family; of one family only when `metric` names one.
+    /// At most `limit` families (0 = all).
     pub fn metadata(
         &self,
-        _: &TenantId,
-        _metric: Option<&str>,
-        _limit: usize,
+        tenant: &TenantId,
+        metric: Option<&str>,
+        limit: usize,
     ) -> HeadAnswer<FamilyMetadata> {
-        HeadAnswer::default()
+        self.inner.shared.state.read().metadata(tenant, metric, limit)
     }
 
-    /// Writes everything in memory to files and purges the log behind it.
+    /// Writes everything in memory to files and purges the log behind it; lets
+    /// go of what has shipped longer than the hold time ago. All of it is
+    /// durable when this returns. Does nothing when nothing happened since.
+    ///
+    /// # Errors
+    /// When the disk is full or fails: the partition goes on without the seal.
     pub async fn seal(&self) -> Result<()> {
-        Err(stopped())
+        let inner = Arc::clone(&self.inner);
+        // A caller that goes away must not stop a seal in the middle.
+        let task = tokio::spawn(async move { inner.seal().await });
+        task.await.map_err(|_| self.inner.shared.stopped())?
     }
 
     /// Windows that should be cut at `now_ms`, oldest first.
-    pub fn due(&self, _now_ms: i64) -> Vec<CutKey> {
-        Vec::new()
+    pub fn due(&self, now_ms: i64) -> Vec<CutKey> {
+        let HeadConfig { partition, cut_delay, cut_spread, .. } = &self.inner.config;
+        let spread = millis(*cut_spread).max(1);
+        // A fixed share of the spread for each partition (Fibonacci hashing).
+        let share = i64::from(partition.wrapping_mul(0x9e37_79b9) >> 1) % spread;
+        let state = self.inner.shared.state.read();
+        let max_time = state.max_time().unwrap_or(i64::MIN);
+        let uncut = state.windows.by_end.iter().filter(|(_, w)| w.uncut > 0);
+        let due = uncut.filter(|(end, window)| match window.cuts.last() {
+            None => {
+                let at = end.saturating_add(millis(*cut_delay) + share);
+                at <= max_time || at <= now_ms
+            }
+            Some(last) => self.inner.may_cut_again(last.at_ms, now_ms),
+        });
+        due.map(|(end, _)| CutKey { window_end: *end }).collect()
     }
 
     /// Windows that hold samples which are in no cut, oldest first.
     pub fn uncut(&self) -> Vec<CutKey> {
-        Vec::new()
+        let state = self.inner.shared.state.read();
+        let uncut = state.windows.by_end.iter().filter(|(_, w)| w.uncut > 0);
+        uncut.map(|(end, _)| CutKey { window_end: *end }).collect()
     }
 
     /// Cuts a window: what is in it now becomes one cut. `None` when it holds
     /// no uncut samples, or (unless `force`) was cut too short a time ago.
-    pub async fn cut(&self, _window_end: i64, _force: bool) -> Result<Option<Cut>> {
-        Err(stopped())
+    pub async fn cut(&self, window_end: i64, force: bool) -> Result<Option<Cut>> {
+        let inner = &self.inner;
+        let _one = inner.cutting.lock().await;
+        let now = inner.clock.now_ms();
+        let number = {
+            let state = inner.shared.state.read();
+            let window = state.windows.by_end.get(&window_end);
+            let Some(window) = window.filter(|w| w.uncut > 0) else { return Ok(None) };
+            let too_soon = window.cuts.last().filter(|c| !inner.may_cut_again(c.at_ms, now));
+            if too_soon.is_some() && !force {
+                return Ok(None);
+            }
+            let seconds = u64::try_from(now / 1000).unwrap_or(0);
+            seconds.max(state.windows.last_number + 1)
+        };
+        let entry = CutEntry { window_end, number, at_ms: now };
+        match inner.propose(EntryKind::Cut, entry.encode()).await? {
+            Applied::Cut(cut) => Ok(cut),
+            _ => Err(inner.shared.stopped()),
+        }
     }
 
     /// Tenants that have samples or exemplars in a cut, sorted.
-    pub fn cut_tenants(&self, _cut: &Cut) -> Vec<TenantId> {
-        Vec::new()
+    pub fn cut_tenants(&self, cut: &Cut) -> Vec<TenantId> {
+        self.inner.shared.state.read().cut_tenants(cut)
     }
 
     /// A tenant's series of a cut, in block order. Always the same content for
     /// the same cut.
-    pub fn cut_series(&self, _cut: &Cut, _tenant: &TenantId) -> Result<CutRead> {
-        Err(stopped())
+    ///
+    /// # Errors
+    /// `NoCut` when there is no such cut, or its samples have left the head.
+    pub fn cut_series(&self, cut: &Cut, tenant: &TenantId) -> Result<CutRead> {
+        let read = self.inner.shared.state.read().cut_series(cut, tenant)?;
+        Ok(read.sorted())
     }
 
-    /// Cuts that have not shipped, oldest first.
+    /// Cuts that have not shipped, oldest window first. After a restart these
+    /// are to be shipped again, with the same number and content.
     pub fn unfinished_cuts(&self) -> Vec<Cut> {
-        Vec::new()
+        self.inner.shared.state.read().windows.unfinished()
     }
 
     /// Records that the blocks of a cut are committed: by tenant, the catalog
-    /// version that names its block. Durable when it returns.
-    pub async fn shipped(&self, _cut: &Cut, _versions: BTreeMap<TenantId, u64>) -> Result<()> {
-        Err(stopped())
+    /// version that names its block. Durable when it returns. The samples stay
+    /// readable for the hold time.
+    ///
+    /// # Errors
+    /// `NoCut` when there is no such cut; `NotShipped` when a tenant that has
+    /// samples in it is missing in `versions`.
+    pub async fn shipped(&self, cut: &Cut, versions: BTreeMap<TenantId, u64>) -> Result<()> {
+        let Cut { window_end, number, .. } = *cut;
+        {
+            let state = self.inner.shared.state.read();
+            let known = state.windows.find(window_end, number);
+            let known = known.ok_or(HeadError::NoCut { window_end, number })?;
+            if known.shipped.is_some() {
+                return Ok(());
+            }
+            let missing = state.cut_tenants(cut).into_iter().find(|t| !versions.contains_key(t));
+            if let Some(tenant) = missing {
+                return Err(HeadError::NotShipped { window_end, number, tenant });
+            }
+        }
+        let at_ms = self.inner.clock.now_ms();
+        let entry = ShippedEntry { window_end, number, at_ms, versions };
+        self.inner.propose(EntryKind::Shipped, entry.encode()).await?;
+        Ok(())
     }
 
-    /// What the partition holds.
+    /// What the partition holds; also brings its gauges up to date.
     pub fn stats(&self) -> PartitionStats {
-        PartitionStats::default()
+        let stats = self.inner.shared.state.read().stats();
+        stats.export(self.inner.shared.partition, &self.inner.shared.metrics);
+        stats
     }
 
     /// Resolves with the first failure when the partition can no longer apply
     /// its log (the process should exit and recover).
     pub async fn failed(&self) -> HeadError {
-        stopped()
+        let mut failure = self.inner.shared.failure.subscribe();
+        // The sender lives as long as `self`.
+        let _ = failure.wait_for(Option::is_some).await;
+        self.inner.shared.stopped()
     }
 }
 
-fn stopped() -> HeadError {
-    HeadError::Stopped { partition: 0, reason: "not opened".to_owned() }
+impl Inner {
+    /// Appends an entry and waits until it is durable and applied.
+    pub(crate) async fn propose(&self, kind: EntryKind, payload: Bytes) -> Result<Applied> {
+        let (shared, log) = (Arc::clone(&self.shared), Arc::clone(&self.log));
+        // A caller that goes away must not leave an entry that nobody awaits.
+        let task = tokio::spawn(async move {
+            shared.waiters.begin();
+            match log.append(kind, payload).await {
+                Ok(position) => {
+                    let applied = shared.waiters.register(position.index);
+                    applied.await.map_err(|_| shared.stopped())
+                }
+                Err(error) => {
+                    shared.waiters.abandon();
+                    Err(error.into())
+                }
+            }
+        });
+        task.await.map_err(|_| self.shared.stopped())?
+    }
+
+    fn may_cut_again(&self, last_ms: i64, now_ms: i64) -> bool {
+        now_ms >= last_ms.saturating_add(millis(self.config.late_cut_interval))
+    }
+
+    async fn seal(&self) -> Result<()> {
+        let _one = self.sealing.lock().await;
+        let started = self.clock.monotonic();
+        let now = self.clock.now_ms();
+        let release = {
+            let mut state = self.shared.state.write();
+            let sealer = self.sealer.lock();
+            let in_files = |end| sealer.chunks.values().any(|f| f.windows.contains(&end));
+            state.windows.prune(now, millis(self.config.late_cut_interval), in_files);
+            let release = state.windows.releasable(now, millis(self.config.hold));
+            if release.is_empty() && state.applied == state.sealed {
+                return Ok(());
+            }
+            release
+        };
+        let entry = SealEntry { at_ms: now, release };
+        let Applied::Seal(job) = self.propose(EntryKind::Seal, entry.encode()).await? else {
+            return Err(self.shared.stopped());
+        };
+        let index = job.index;
+        let sealer = Arc::clone(&self.sealer);
+        let write = move || sealer.lock().write(*job);
+        let written = blocking(self.shared.partition, write).await??;
+        let (done, placed) = oneshot::channel();
+        let place = Place { placement: written.placement, done };
+        self.places.send(place).map_err(|_| self.shared.stopped())?;
+        placed.await.map_err(|_| self.shared.stopped())?;
+        failpoint!("seal.before-purge", |_| Err(HeadError::Stopped {
+            partition: self.shared.partition,
+            reason: "failpoint seal.before-purge".to_owned(),
+        }));
+        self.log.purge(index).await?;
+        let metrics = &self.shared.metrics;
+        metrics.seals.inc();
+        metrics.sealed_bytes.inc_by(written.bytes);
+        let took = self.clock.monotonic().saturating_duration_since(started);
+        metrics.seal_seconds.observe(took.as_secs_f64());
+        self.shared.state.read().stats().export(self.shared.partition, metrics);
+        Ok(())
+    }
+}
+
+fn millis(duration: std::time::Duration) -> i64 {
+    i64::try_from(duration.as_millis()).unwrap_or(i64::MAX / 4)
+}
+
+/// Runs file work on a thread that may block.
+async fn blocking<T: Send + 'static>(
+    partition: u32,
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T> {
+    tokio::task::spawn_blocking(work).await.map_err(|error| HeadError::Stopped {
+        partition,
+        reason: format!("file work did not finish: {error}"),
+    })
 }

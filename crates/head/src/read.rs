@@ -3,10 +3,24 @@
 //! A snapshot is taken under one short lock together with `released_at`; what
 //! it holds stays readable whatever is written, sealed or dropped meanwhile.
 
-use varve_block::EncodedSeries;
-use varve_model::{Exemplar, FloatSamples, HistogramSamples, Labels, Metadata};
+use std::collections::BTreeSet;
+use std::sync::Arc;
 
-use crate::Result;
+use varve_block::{BlockError, EncodedChunk, EncodedSeries, block_order, merge};
+use varve_model::{
+    Exemplar, FloatSamples, HistogramSamples, Labels, Matcher, Metadata, TenantId, TimeRange,
+};
+
+use crate::buffer::Buffer;
+use crate::chunk::{Chunk, Kind};
+use crate::exemplars::{self, ExemplarBuffer};
+use crate::series::Series;
+use crate::state::State;
+use crate::tenant::Tenant;
+use crate::{Cut, HeadError, Result};
+
+/// The order of what is in no cut.
+const UNCUT: (u64, u64) = (u64::MAX, u64::MAX);
 
 /// The answer to a select. Iterating codes open buffers and reads sealed files
 /// (it blocks), one series at a time, so that memory stays bounded.
@@ -14,30 +28,11 @@ pub struct HeadRead {
     /// The highest catalog version whose commit let this head drop samples of
     /// the tenant; a reader that pinned an older one must pin anew. 0 = none.
     pub released_at: u64,
-}
-
-impl HeadRead {
-    /// How many series the answer has.
-    pub fn len(&self) -> usize {
-        0
-    }
-
-    /// Whether it has none.
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
-}
-
-impl Iterator for HeadRead {
-    type Item = Result<EncodedSeries>;
-
-    fn next(&mut self) -> Option<Self::Item> {
-        None
-    }
+    series: std::vec::IntoIter<Snapshot>,
 }
 
 /// A sorted answer with the seam's version, see [`HeadRead::released_at`].
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct HeadAnswer<T> {
     /// See [`HeadRead::released_at`].
     pub released_at: u64,
@@ -55,11 +50,11 @@ pub struct SeriesExemplars {
 }
 
 /// What one metric family says of itself.
-#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct FamilyMetadata {
     /// The family's name.
     pub metric: String,
-    /// What it says.
+    /// What it says. A family may stand several times, the newest text last.
     pub metadata: Metadata,
 }
 
@@ -78,12 +73,330 @@ pub struct CutSeries {
 
 /// The series of one tenant in one cut, in block order. Iterating reads sealed
 /// files (it blocks), one series at a time.
-pub struct CutRead {}
+pub struct CutRead {
+    range: TimeRange,
+    series: std::vec::IntoIter<(Labels, Vec<Chunk>)>,
+}
+
+/// One series as it was at a moment.
+struct Snapshot {
+    labels: Labels,
+    chunks: Vec<(Chunk, (u64, u64))>,
+    open: Option<Arc<Buffer>>,
+    late: Option<Arc<Buffer>>,
+}
+
+impl HeadRead {
+    /// How many series are still to come.
+    pub fn len(&self) -> usize {
+        self.series.len()
+    }
+
+    /// Whether none is to come.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+impl Iterator for HeadRead {
+    type Item = Result<EncodedSeries>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        self.series.next().map(Snapshot::encode)
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        self.series.size_hint()
+    }
+}
+
+impl ExactSizeIterator for HeadRead {}
 
 impl Iterator for CutRead {
     type Item = Result<CutSeries>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        None
+        let (labels, chunks) = self.series.next()?;
+        Some(merge_cut(labels, &chunks, self.range))
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        self.series.size_hint()
+    }
+}
+
+impl ExactSizeIterator for CutRead {}
+
+impl<T> Default for HeadAnswer<T> {
+    fn default() -> Self {
+        Self { released_at: 0, values: Vec::new() }
+    }
+}
+
+impl Snapshot {
+    fn encode(self) -> Result<EncodedSeries> {
+        let Self { labels, chunks, open, late } = self;
+        let mut out = Vec::with_capacity(chunks.len() + 2);
+        for (chunk, (term, index)) in &chunks {
+            out.push(chunk.encode(&labels, *term, *index)?);
+        }
+        let (term, index) = UNCUT;
+        for buffer in [open, late].into_iter().flatten().flat_map(|b| b.split_windows()) {
+            out.extend(EncodedChunk::from_floats(&buffer.floats, term, index));
+            let histograms = buffer.histograms.iter();
+            out.extend(histograms.filter_map(|h| EncodedChunk::from_histograms(h, term, index)));
+        }
+        Ok(EncodedSeries { labels, chunks: out })
+    }
+}
+
+fn merge_cut(labels: Labels, chunks: &[Chunk], range: TimeRange) -> Result<CutSeries> {
+    let mut encoded = Vec::with_capacity(chunks.len());
+    let mut exemplars = Vec::new();
+    for chunk in chunks {
+        match chunk.kind {
+            Kind::Exemplar => exemplars.extend(chunk.decode_exemplars(&labels)?),
+            Kind::Float | Kind::Histogram => encoded.push(chunk.encode(&labels, 0, 0)?),
+        }
+    }
+    let samples = |source: BlockError| HeadError::Samples { labels: labels.clone(), source };
+    let (floats, histograms) = merge::merge_chunks(&encoded, range).map_err(samples)?;
+    exemplars::sort(&mut exemplars);
+    Ok(CutSeries { labels, floats, histograms, exemplars })
+}
+
+/// Whether a buffer may hold something in a range.
+fn buffer_overlaps(buffer: &Option<Arc<Buffer>>, range: &TimeRange) -> bool {
+    let span = buffer.as_ref().and_then(|b| b.span());
+    span.is_some_and(|(min, max)| range.start < max && min <= range.end)
+}
+
+/// Whether a series may have samples in a range.
+fn overlaps(series: &Series, range: &TimeRange) -> bool {
+    let samples = |c: &Chunk| c.kind != Kind::Exemplar && c.overlaps(range);
+    buffer_overlaps(&series.open, range)
+        || buffer_overlaps(&series.late, range)
+        || series.chunks.iter().any(samples)
+}
+
+/// The series that match and may have samples in the range.
+fn matched<'a>(
+    tenant: &'a Tenant,
+    matchers: &[Matcher],
+    range: TimeRange,
+) -> impl Iterator<Item = &'a Series> {
+    let labels = |reference| tenant.series.get(&reference).map(|s| &s.labels);
+    let references = tenant.index.select(matchers, labels);
+    references
+        .into_iter()
+        .filter_map(|reference| tenant.series.get(&reference))
+        .filter(move |series| overlaps(series, &range))
+}
+
+/// At most `limit` of what is sorted; 0 = all.
+fn limited<T>(mut values: Vec<T>, limit: usize) -> Vec<T> {
+    if limit > 0 {
+        values.truncate(limit);
+    }
+    values
+}
+
+/// Whether the whole vocabulary answers: nothing is asked of single series.
+fn takes_all(tenant: &Tenant, matchers: &[Matcher], range: &TimeRange) -> bool {
+    matchers.is_empty() && range.start == i64::MIN && tenant.max_time <= range.end
+}
+
+impl State {
+    pub(crate) fn select(
+        &self,
+        tenant: &TenantId,
+        matchers: &[Matcher],
+        range: TimeRange,
+    ) -> HeadRead {
+        let Some(tenant) = self.tenants.get(tenant) else {
+            return HeadRead { released_at: 0, series: Vec::new().into_iter() };
+        };
+        let snapshot = |series: &Series| Snapshot {
+            labels: series.labels.clone(),
+            chunks: series
+                .chunks
+                .iter()
+                .filter(|c| c.kind != Kind::Exemplar && c.overlaps(&range))
+                .map(|c| (c.clone(), self.windows.order_of(c)))
+                .collect(),
+            open: series.open.clone().filter(|_| buffer_overlaps(&series.open, &range)),
+            late: series.late.clone().filter(|_| buffer_overlaps(&series.late, &range)),
+        };
+        let series: Vec<Snapshot> = matched(tenant, matchers, range).map(snapshot).collect();
+        HeadRead { released_at: tenant.released_at, series: series.into_iter() }
+    }
+
+    pub(crate) fn series(
+        &self,
+        tenant: &TenantId,
+        matchers: &[Matcher],
+        range: TimeRange,
+    ) -> HeadAnswer<Labels> {
+        let Some(tenant) = self.tenants.get(tenant) else { return HeadAnswer::default() };
+        let values = matched(tenant, matchers, range).map(|s| s.labels.clone()).collect();
+        HeadAnswer { released_at: tenant.released_at, values }
+    }
+
+    pub(crate) fn label_names(
+        &self,
+        tenant: &TenantId,
+        matchers: &[Matcher],
+        range: TimeRange,
+        limit: usize,
+    ) -> HeadAnswer<String> {
+        let Some(tenant) = self.tenants.get(tenant) else { return HeadAnswer::default() };
+        let values: Vec<String> = if takes_all(tenant, matchers, &range) {
+            tenant.index.names().map(str::to_owned).collect()
+        } else {
+            let mut names = BTreeSet::new();
+            for series in matched(tenant, matchers, range) {
+                names.extend(series.labels.iter().map(|(name, _)| name));
+            }
+            names.into_iter().map(str::to_owned).collect()
+        };
+        HeadAnswer { released_at: tenant.released_at, values: limited(values, limit) }
+    }
+
+    pub(crate) fn label_values(
+        &self,
+        tenant: &TenantId,
+        name: &str,
+        matchers: &[Matcher],
+        range: TimeRange,
+        limit: usize,
+    ) -> HeadAnswer<String> {
+        let Some(tenant) = self.tenants.get(tenant) else { return HeadAnswer::default() };
+        let values: Vec<String> = if takes_all(tenant, matchers, &range) {
+            tenant.index.values(name).map(str::to_owned).collect()
+        } else {
+            let values: BTreeSet<&str> = matched(tenant, matchers, range)
+                .map(|series| series.labels.get(name))
+                .filter(|value| !value.is_empty())
+                .collect();
+            values.into_iter().map(str::to_owned).collect()
+        };
+        HeadAnswer { released_at: tenant.released_at, values: limited(values, limit) }
+    }
+
+    /// The exemplars of matching series, not decoded.
+    pub(crate) fn exemplars(
+        &self,
+        tenant: &TenantId,
+        selectors: &[Vec<Matcher>],
+        range: TimeRange,
+    ) -> ExemplarRead {
+        let Some(tenant) = self.tenants.get(tenant) else {
+            return ExemplarRead { released_at: 0, range, series: Vec::new() };
+        };
+        let labels = |reference| tenant.series.get(&reference).map(|s| &s.labels);
+        let references: BTreeSet<u64> =
+            selectors.iter().flat_map(|matchers| tenant.index.select(matchers, labels)).collect();
+        let wanted = |c: &&Chunk| c.kind == Kind::Exemplar && c.overlaps(&range);
+        let series = references.iter().filter_map(|reference| tenant.series.get(reference));
+        let series = series.map(|s| {
+            let chunks = s.chunks.iter().filter(wanted).cloned().collect();
+            (s.labels.clone(), chunks, s.exemplars.clone())
+        });
+        ExemplarRead { released_at: tenant.released_at, range, series: series.collect() }
+    }
+
+    pub(crate) fn metadata(
+        &self,
+        tenant: &TenantId,
+        metric: Option<&str>,
+        limit: usize,
+    ) -> HeadAnswer<FamilyMetadata> {
+        let Some(tenant) = self.tenants.get(tenant) else { return HeadAnswer::default() };
+        let families =
+            tenant.metadata.iter().filter(|(name, _)| metric.is_none_or(|m| m == &***name));
+        let limit = if limit == 0 { usize::MAX } else { limit };
+        let values = families
+            .take(limit)
+            .flat_map(|(name, texts)| {
+                let of =
+                    |m: &Metadata| FamilyMetadata { metric: name.to_string(), metadata: m.clone() };
+                texts.iter().map(of)
+            })
+            .collect();
+        HeadAnswer { released_at: tenant.released_at, values }
+    }
+
+    pub(crate) fn cut_tenants(&self, cut: &Cut) -> Vec<TenantId> {
+        let holds =
+            |t: &Tenant| t.series.values().any(|s| s.chunks.iter().any(|c| self.is_in(c, cut)));
+        self.tenants.iter().filter(|(_, t)| holds(t)).map(|(id, _)| id.clone()).collect()
+    }
+
+    pub(crate) fn cut_series(&self, cut: &Cut, tenant: &TenantId) -> Result<CutRead> {
+        let known = self.windows.find(cut.window_end, cut.number).is_some_and(|c| !c.released);
+        if !known {
+            let (window_end, number) = (cut.window_end, cut.number);
+            return Err(HeadError::NoCut { window_end, number });
+        }
+        let series = self.tenants.get(tenant).into_iter().flat_map(|t| t.series.values());
+        let series: Vec<(Labels, Vec<Chunk>)> = series
+            .map(|s| {
+                let chunks = s.chunks.iter().filter(|c| self.is_in(c, cut)).cloned().collect();
+                (s.labels.clone(), chunks)
+            })
+            .filter(|(_, chunks): &(_, Vec<Chunk>)| !chunks.is_empty())
+            .collect();
+        Ok(CutRead { range: TimeRange::window(cut.window_end), series: series.into_iter() })
+    }
+
+    fn is_in(&self, chunk: &Chunk, cut: &Cut) -> bool {
+        chunk.window() == cut.window_end
+            && self.windows.cut_of(chunk).is_some_and(|c| c.number == cut.number)
+    }
+}
+
+impl CutRead {
+    /// Sorts into block order; done without the lock.
+    pub(crate) fn sorted(self) -> Self {
+        let mut series: Vec<_> = self.series.collect();
+        series.sort_unstable_by(|a, b| block_order(&a.0, &b.0));
+        Self { range: self.range, series: series.into_iter() }
+    }
+}
+
+/// Exemplars as they were at a moment.
+pub(crate) struct ExemplarRead {
+    released_at: u64,
+    range: TimeRange,
+    series: Vec<(Labels, Vec<Chunk>, Option<Arc<ExemplarBuffer>>)>,
+}
+
+impl ExemplarRead {
+    /// Decodes them; done without the lock.
+    pub(crate) fn decode(self) -> Result<HeadAnswer<SeriesExemplars>> {
+        let mut values = Vec::new();
+        for (labels, chunks, buffer) in self.series {
+            let mut exemplars: Vec<Exemplar> =
+                buffer.iter().flat_map(|b| b.items.iter().cloned()).collect();
+            for chunk in &chunks {
+                exemplars.extend(chunk.decode_exemplars(&labels)?);
+            }
+            exemplars.retain(|e| self.range.contains(e.timestamp));
+            exemplars::sort(&mut exemplars);
+            if !exemplars.is_empty() {
+                values.push(SeriesExemplars { labels, exemplars });
+            }
+        }
+        values.sort_unstable_by(|a, b| a.labels.cmp(&b.labels));
+        Ok(HeadAnswer { released_at: self.released_at, values })
+    }
+}
+
+impl HeadAnswer<Labels> {
+    /// Sorts and cuts to the limit; done without the lock.
+    pub(crate) fn sorted(self, limit: usize) -> Self {
+        let mut values = self.values;
+        values.sort_unstable_by(|a, b| a.as_bytes().cmp(b.as_bytes()));
+        Self { released_at: self.released_at, values: limited(values, limit) }
     }
 }

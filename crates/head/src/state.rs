@@ -1,0 +1,290 @@
+//! Everything a partition holds, and what each log entry does to it.
+//!
+//! Applying depends on the state and the entry alone, so that every replica
+//! and every replay comes to the same. One lock guards a state; it is held
+//! for one entry at a time and never while a file is read.
+
+use std::collections::{BTreeMap, HashSet};
+
+use varve_log::{Entry, EntryKind};
+use varve_model::TenantId;
+use varve_wire::batch::{SeriesId, WriteBatch};
+
+use crate::chunk::{Chunk, Data};
+use crate::entry::{ConfigEntry, CutEntry, SealEntry, ShippedEntry};
+use crate::seal::{Job, Placement};
+use crate::series::Series;
+use crate::tenant::{Loaded, Refused, Tenant};
+use crate::windows::{CutState, ShippedState, Windows};
+use crate::{AppendOutcome, Cut, HeadError, Refusal, RefusalReason, Result};
+
+/// What a partition holds.
+#[derive(Debug)]
+pub(crate) struct State {
+    /// Position of the last applied entry.
+    pub(crate) applied: u64,
+    pub(crate) term: u64,
+    /// Index of the last durable seal.
+    pub(crate) sealed: u64,
+    /// The reference of the next new series, of whatever tenant.
+    pub(crate) next_reference: u64,
+    pub(crate) windows: Windows,
+    pub(crate) tenants: BTreeMap<TenantId, Tenant>,
+}
+
+/// A decoded entry.
+#[derive(Debug)]
+pub(crate) enum Command {
+    Batch(Box<WriteBatch>),
+    Seal(SealEntry),
+    Cut(CutEntry),
+    Shipped(ShippedEntry),
+    Config(ConfigEntry),
+}
+
+/// What applying an entry told.
+#[derive(Debug)]
+pub(crate) enum Applied {
+    /// Positions are those in the entry.
+    Batch(AppendOutcome),
+    /// Buffers are closed; what is to be written.
+    Seal(Box<Job>),
+    /// The same, before the snapshot is taken.
+    Sealing,
+    /// `None` when the window held nothing.
+    Cut(Option<Cut>),
+    Done,
+}
+
+impl Command {
+    pub(crate) fn decode(entry: &Entry) -> Result<Self> {
+        let fail = |detail: String| HeadError::Entry { index: entry.index, detail };
+        let payload = &entry.payload;
+        Ok(match entry.kind {
+            EntryKind::Batch => {
+                Self::Batch(Box::new(WriteBatch::decode(payload).map_err(|e| fail(e.to_string()))?))
+            }
+            EntryKind::Seal => {
+                Self::Seal(SealEntry::decode(payload).map_err(|e| fail(e.to_string()))?)
+            }
+            EntryKind::Cut => {
+                Self::Cut(CutEntry::decode(payload).map_err(|e| fail(e.to_string()))?)
+            }
+            EntryKind::Shipped => {
+                Self::Shipped(ShippedEntry::decode(payload).map_err(|e| fail(e.to_string()))?)
+            }
+            EntryKind::Config => {
+                Self::Config(ConfigEntry::decode(payload).map_err(|e| fail(e.to_string()))?)
+            }
+        })
+    }
+}
+
+impl Default for State {
+    fn default() -> Self {
+        Self {
+            applied: 0,
+            term: 0,
+            sealed: 0,
+            next_reference: 1,
+            windows: Windows::default(),
+            tenants: BTreeMap::new(),
+        }
+    }
+}
+
+impl State {
+    /// Highest time of any tenant's samples.
+    pub(crate) fn max_time(&self) -> Option<i64> {
+        self.tenants.values().map(|t| t.max_time).filter(|t| *t > i64::MIN).max()
+    }
+
+    /// Sealed chunks to read before a batch can be applied.
+    pub(crate) fn sealed_for(&self, batch: &WriteBatch) -> Vec<(Chunk, varve_model::Labels)> {
+        let mut out = Vec::new();
+        let Some(tenant) = self.tenants.get(&batch.tenant) else { return out };
+        for series in &batch.series {
+            let reference = match &series.id {
+                SeriesId::Known(reference) => *reference,
+                SeriesId::New(labels) => tenant.by_labels.get(labels).copied().unwrap_or(0),
+            };
+            tenant.sealed_at(reference, series, &mut out);
+        }
+        out
+    }
+
+    /// Applies one entry. An error means that nothing after it may be applied.
+    pub(crate) fn apply(
+        &mut self,
+        (term, index): (u64, u64),
+        command: Command,
+        loaded: &Loaded,
+    ) -> Result<Applied> {
+        let applied = match command {
+            Command::Batch(batch) => Applied::Batch(self.apply_batch(index, *batch, loaded)?),
+            Command::Seal(entry) => {
+                self.apply_seal(&entry)?;
+                Applied::Sealing
+            }
+            Command::Cut(entry) => Applied::Cut(self.apply_cut(term, index, &entry)?),
+            Command::Shipped(entry) => {
+                self.apply_shipped(entry);
+                Applied::Done
+            }
+            Command::Config(entry) => {
+                let tenant = self.tenants.entry(entry.tenant).or_default();
+                tenant.out_of_order = entry.out_of_order_window.max(0);
+                Applied::Done
+            }
+        };
+        (self.term, self.applied) = (term, index);
+        Ok(applied)
+    }
+
+    fn apply_batch(
+        &mut self,
+        index: u64,
+        batch: WriteBatch,
+        loaded: &Loaded,
+    ) -> Result<AppendOutcome> {
+        let mut outcome = AppendOutcome { unknown: self.unknown(&batch), ..Default::default() };
+        if !outcome.unknown.is_empty() {
+            return Ok(outcome);
+        }
+        let tenant = self.tenants.entry(batch.tenant).or_default();
+        for (metric, metadata) in batch.metadata {
+            tenant.add_metadata(&metric, metadata);
+        }
+        for (position, mut series) in (0u32..).zip(batch.series) {
+            let id = std::mem::replace(&mut series.id, SeriesId::Known(0));
+            let reference = match id {
+                SeriesId::Known(reference) => reference,
+                SeriesId::New(labels) => {
+                    let reference = match tenant.by_labels.get(&labels) {
+                        Some(reference) => *reference,
+                        None => {
+                            let reference = self.next_reference;
+                            self.next_reference += 1;
+                            tenant.add(Series::new(reference, labels));
+                            reference
+                        }
+                    };
+                    outcome.references.push(reference);
+                    reference
+                }
+            };
+            let told = tenant.apply(reference, series, index, &mut self.windows, loaded)?;
+            outcome.samples += told.samples;
+            outcome.histograms += told.histograms;
+            outcome.exemplars += told.exemplars;
+            let refusals = told.refused.iter().map(|r| refusal(position, r, tenant.out_of_order));
+            outcome.refusals.extend(refusals);
+        }
+        Ok(outcome)
+    }
+
+    /// Positions of the series whose reference the tenant does not have.
+    pub(crate) fn unknown(&self, batch: &WriteBatch) -> Vec<u32> {
+        let tenant = self.tenants.get(&batch.tenant);
+        let known = |r: &u64| tenant.is_some_and(|t| t.series.contains_key(r));
+        (0u32..)
+            .zip(&batch.series)
+            .filter(|(_, s)| matches!(&s.id, SeriesId::Known(r) if !known(r)))
+            .map(|(position, _)| position)
+            .collect()
+    }
+
+    /// Shipped cuts leave, then every buffer is closed.
+    fn apply_seal(&mut self, entry: &SealEntry) -> Result<()> {
+        let mut leaving = HashSet::new();
+        for (end, number) in &entry.release {
+            let Some(cut) = self.windows.find_mut(*end, *number) else { continue };
+            let Some(shipped) = cut.shipped.as_mut().filter(|_| !cut.released) else { continue };
+            cut.released = true;
+            leaving.insert((*end, *number));
+            for (id, version) in std::mem::take(&mut shipped.versions) {
+                if let Some(tenant) = self.tenants.get_mut(&id) {
+                    tenant.released_at = tenant.released_at.max(version);
+                }
+            }
+        }
+        let Self { tenants, windows, .. } = self;
+        let stays = |c: &Chunk| {
+            let cut = windows.cut_of(c);
+            cut.is_none_or(|cut| !leaving.contains(&(c.window(), cut.number)))
+        };
+        for tenant in tenants.values_mut() {
+            for series in tenant.series.values_mut() {
+                if !leaving.is_empty() {
+                    series.chunks.retain(stays);
+                    series.chunks.shrink_to(series.chunks.len() + 4);
+                }
+                series.close_all()?;
+                Tenant::charge(&mut tenant.memory, series);
+            }
+            tenant.remove_empty();
+        }
+        Ok(())
+    }
+
+    fn apply_cut(&mut self, term: u64, index: u64, entry: &CutEntry) -> Result<Option<Cut>> {
+        let end = entry.window_end;
+        let Some(window) = self.windows.by_end.get_mut(&end).filter(|w| w.uncut > 0) else {
+            return Ok(None);
+        };
+        let number = entry.number.max(self.windows.last_number.saturating_add(1));
+        self.windows.last_number = number;
+        let at_ms = entry.at_ms;
+        let cut = CutState { number, term, index, at_ms, shipped: None, released: false };
+        let told = cut.cut(end);
+        window.cuts.push(cut);
+        window.uncut = 0;
+        for tenant in self.tenants.values_mut() {
+            for series in tenant.series.values_mut() {
+                series.close_window(end)?;
+                Tenant::charge(&mut tenant.memory, series);
+            }
+        }
+        Ok(Some(told))
+    }
+
+    fn apply_shipped(&mut self, entry: ShippedEntry) {
+        let ShippedEntry { window_end, number, at_ms, versions } = entry;
+        let cut = self.windows.find_mut(window_end, number);
+        if let Some(cut) = cut.filter(|c| c.shipped.is_none()) {
+            cut.shipped = Some(ShippedState { at_ms, versions });
+        }
+    }
+
+    /// Lets go of what a durable seal has written to files.
+    pub(crate) fn place(&mut self, placement: Placement) {
+        self.sealed = placement.index;
+        for (id, series) in placement.tenants {
+            let Some(tenant) = self.tenants.get_mut(&id) else { continue };
+            for (reference, chunks) in series {
+                let Some(series) = tenant.series.get_mut(&reference) else { continue };
+                series.sealed = true;
+                for (position, sealed) in chunks {
+                    if let Some(chunk) = series.chunks.get_mut(position) {
+                        chunk.data = Data::Sealed(sealed);
+                    }
+                }
+                Tenant::charge(&mut tenant.memory, series);
+            }
+        }
+    }
+}
+
+fn refusal(series: u32, refused: &Refused, out_of_order: i64) -> Refusal {
+    let Refused { reason, time, count, max_time } = *refused;
+    let detail = match reason {
+        RefusalReason::OutOfOrder => format!(
+            "time {time} is not within out_of_order_window {out_of_order} ms before {max_time}, \
+             the tenant's newest"
+        ),
+        RefusalReason::Duplicate => format!("another value is already there at time {time}"),
+        RefusalReason::SeriesLimit => String::new(),
+        RefusalReason::TooOld => format!("time {time} is outside what a window can hold"),
+    };
+    Refusal { reason, series, timestamp: Some(time), count, detail }
+}

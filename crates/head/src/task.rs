@@ -1,0 +1,155 @@
+//! The task that applies one partition's log, entry by entry.
+//!
+//! It alone changes the state (sealed chunks find their place through it
+//! too), so that what it read before locking is still true when it writes.
+
+use std::sync::Arc;
+
+use parking_lot::RwLock;
+use tokio::sync::{mpsc, oneshot, watch};
+use varve_log::{Entry, LogEvent};
+
+use crate::chunk::Data;
+use crate::seal::{Job, Placement};
+use crate::state::{Applied, Command, State};
+use crate::tenant::Loaded;
+use crate::waiters::Waiters;
+use crate::{AppendOutcome, HeadError, Metrics, Result};
+
+/// What the task shares with the partition's callers.
+pub(crate) struct Shared {
+    pub(crate) partition: u32,
+    pub(crate) state: RwLock<State>,
+    pub(crate) waiters: Waiters,
+    /// The first failure, once there is one.
+    pub(crate) failure: watch::Sender<Option<String>>,
+    pub(crate) metrics: Metrics,
+}
+
+/// A seal's files are durable: the state may let go of what they hold.
+pub(crate) struct Place {
+    pub(crate) placement: Placement,
+    pub(crate) done: oneshot::Sender<()>,
+}
+
+impl Shared {
+    /// The error of a partition that no longer applies its log.
+    pub(crate) fn stopped(&self) -> HeadError {
+        let reason = self.failure.borrow().clone();
+        let reason = reason.unwrap_or_else(|| "it was closed".to_owned());
+        HeadError::Stopped { partition: self.partition, reason }
+    }
+
+    fn fail(&self, error: &dyn std::fmt::Display) {
+        tracing::error!(partition = self.partition, %error, "the log cannot be applied further");
+        self.failure.send_if_modified(|failure| {
+            let first = failure.is_none();
+            if first {
+                *failure = Some(error.to_string());
+            }
+            first
+        });
+    }
+}
+
+/// Applies entries until the log or the partition ends. `ready` learns when
+/// all that was durable at the start is applied, or why not.
+pub(crate) async fn run(
+    shared: Arc<Shared>,
+    mut events: mpsc::Receiver<LogEvent>,
+    mut places: mpsc::UnboundedReceiver<Place>,
+    ready: oneshot::Sender<Result<()>>,
+) {
+    let mut ready = Some(ready);
+    let _closing = Closing(&shared);
+    let error = loop {
+        tokio::select! {
+            place = places.recv() => {
+                let Some(Place { placement, done }) = place else { break None };
+                shared.state.write().place(placement);
+                // Whoever sealed may have gone away.
+                let _ = done.send(());
+            }
+            event = events.recv() => match event {
+                Some(LogEvent::Entry(entry)) => match apply(&shared, &entry) {
+                    // While catching up, nobody waits.
+                    Ok(_) if ready.is_some() => {}
+                    Ok(Applied::Sealing) => {
+                        let job = Box::new(Job::take(&shared.state.read()));
+                        shared.waiters.complete(entry.index, Applied::Seal(job));
+                    }
+                    Ok(applied) => shared.waiters.complete(entry.index, applied),
+                    Err(error) => break Some(error),
+                },
+                Some(LogEvent::CaughtUp) => {
+                    if let Some(ready) = ready.take() {
+                        // The opener may have gone away.
+                        let _ = ready.send(Ok(()));
+                    }
+                }
+                Some(LogEvent::Failed(error)) => break Some(error.into()),
+                None => break Some(shared.stopped()),
+            },
+        }
+    };
+    if let Some(error) = error {
+        shared.fail(&error);
+        if let Some(ready) = ready.take() {
+            let _ = ready.send(Err(error));
+        }
+    }
+}
+
+/// Lets waiting proposers go, however the task ends.
+struct Closing<'a>(&'a Shared);
+
+impl Drop for Closing<'_> {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.0.fail(&"applying an entry panicked");
+        }
+        self.0.waiters.close();
+    }
+}
+
+fn apply(shared: &Shared, entry: &Entry) -> Result<Applied> {
+    let command = Command::decode(entry)?;
+    let mut loaded = Loaded::new();
+    {
+        let state = shared.state.read();
+        let expected = state.applied + 1;
+        if entry.index != expected {
+            let detail = format!("entry {expected} was expected");
+            return Err(HeadError::Entry { index: entry.index, detail });
+        }
+        let wanted = match &command {
+            Command::Batch(batch) => state.sealed_for(batch),
+            _ => Vec::new(),
+        };
+        drop(state);
+        for (chunk, labels) in wanted {
+            if let Data::Sealed(sealed) = &chunk.data {
+                loaded.insert((sealed.file.id, sealed.offset), chunk.decode(&labels)?);
+            }
+        }
+    }
+    let applied = shared.state.write().apply((entry.term, entry.index), command, &loaded)?;
+    if let Applied::Batch(outcome) = &applied {
+        count(&shared.metrics, outcome);
+    }
+    let index = i64::try_from(entry.index).unwrap_or(i64::MAX);
+    shared.metrics.applied.with_label_values(&[&shared.partition.to_string()]).set(index);
+    Ok(applied)
+}
+
+fn count(metrics: &Metrics, outcome: &AppendOutcome) {
+    let AppendOutcome { samples, histograms, exemplars, .. } = *outcome;
+    let kinds = [("float", samples), ("histogram", histograms), ("exemplar", exemplars)];
+    for (kind, count) in kinds.into_iter().filter(|(_, count)| *count > 0) {
+        metrics.appended.with_label_values(&[kind]).inc_by(count);
+    }
+    for refusal in &outcome.refusals {
+        let reason = refusal.reason.as_str();
+        metrics.refused.with_label_values(&[reason]).inc_by(u64::from(refusal.count));
+    }
+}

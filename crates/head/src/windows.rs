@@ -1,0 +1,117 @@
+//! The cuts of each window, and which cut a chunk belongs to.
+//!
+//! A cut holds what was applied before it and is in no earlier cut of the
+//! window. Since buffers are closed at a cut, the index of a chunk's last
+//! entry decides for all of it; nothing is written to chunks.
+
+use std::collections::BTreeMap;
+
+use varve_model::TenantId;
+
+use crate::Cut;
+use crate::chunk::Chunk;
+
+/// One cut and what became of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct CutState {
+    pub(crate) number: u64,
+    pub(crate) term: u64,
+    pub(crate) index: u64,
+    /// When it was proposed, in milliseconds since the epoch.
+    pub(crate) at_ms: i64,
+    pub(crate) shipped: Option<ShippedState>,
+    /// Whether its samples have left the head.
+    pub(crate) released: bool,
+}
+
+/// That a cut's blocks are in the catalog.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct ShippedState {
+    /// When it was proposed, in milliseconds since the epoch.
+    pub(crate) at_ms: i64,
+    /// By tenant, the catalog version that names its block.
+    pub(crate) versions: BTreeMap<TenantId, u64>,
+}
+
+/// What is known of one window.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Window {
+    /// Samples and exemplars that are in no cut.
+    pub(crate) uncut: u64,
+    /// In order of index.
+    pub(crate) cuts: Vec<CutState>,
+}
+
+/// All windows of a partition, by their ends.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Windows {
+    pub(crate) by_end: BTreeMap<i64, Window>,
+    /// The highest number that a cut ever had.
+    pub(crate) last_number: u64,
+}
+
+impl Windows {
+    /// The cut that a chunk belongs to; `None` while it is in none.
+    pub(crate) fn cut_of(&self, chunk: &Chunk) -> Option<&CutState> {
+        self.cut_at(chunk.window(), chunk.last_index)
+    }
+
+    /// The first cut of a window behind a log index.
+    pub(crate) fn cut_at(&self, end: i64, index: u64) -> Option<&CutState> {
+        let cuts = &self.by_end.get(&end)?.cuts;
+        cuts.get(cuts.partition_point(|c| c.index <= index))
+    }
+
+    /// The term and index that readers order a chunk by.
+    pub(crate) fn order_of(&self, chunk: &Chunk) -> (u64, u64) {
+        self.cut_of(chunk).map_or((u64::MAX, u64::MAX), |c| (c.term, c.index))
+    }
+
+    /// Notes samples that are in no cut.
+    pub(crate) fn add_uncut(&mut self, end: i64, count: u64) {
+        self.by_end.entry(end).or_default().uncut += count;
+    }
+
+    pub(crate) fn find(&self, end: i64, number: u64) -> Option<&CutState> {
+        self.by_end.get(&end)?.cuts.iter().find(|c| c.number == number)
+    }
+
+    pub(crate) fn find_mut(&mut self, end: i64, number: u64) -> Option<&mut CutState> {
+        self.by_end.get_mut(&end)?.cuts.iter_mut().find(|c| c.number == number)
+    }
+
+    /// Cuts that have not shipped, oldest window first.
+    pub(crate) fn unfinished(&self) -> Vec<Cut> {
+        let cuts = self.by_end.iter().flat_map(|(end, w)| w.cuts.iter().map(move |c| (*end, c)));
+        cuts.filter(|(_, c)| c.shipped.is_none()).map(|(end, c)| c.cut(end)).collect()
+    }
+
+    /// Cuts whose hold time is over at `now`. Of one window they leave in the
+    /// order in which they were cut.
+    pub(crate) fn releasable(&self, now: i64, hold_ms: i64) -> Vec<(i64, u64)> {
+        let over = |c: &&CutState| {
+            let held = |s: &ShippedState| now >= s.at_ms.saturating_add(hold_ms);
+            c.released || c.shipped.as_ref().is_some_and(held)
+        };
+        let window = |(end, w): (&i64, &Window)| {
+            let due = w.cuts.iter().take_while(over).filter(|c| !c.released);
+            due.map(|c| (*end, c.number)).collect::<Vec<_>>()
+        };
+        self.by_end.iter().flat_map(window).collect()
+    }
+
+    /// Forgets windows of which nothing is left: all cuts released at least
+    /// `age_ms` ago, and no file (`in_files`) that still holds samples of them.
+    pub(crate) fn prune(&mut self, now: i64, age_ms: i64, in_files: impl Fn(i64) -> bool) {
+        self.by_end.retain(|end, w| {
+            let old = |c: &CutState| c.released && c.at_ms.saturating_add(age_ms) <= now;
+            w.uncut > 0 || !w.cuts.iter().all(old) || in_files(*end)
+        });
+    }
+}
+
+impl CutState {
+    pub(crate) fn cut(&self, window_end: i64) -> Cut {
+        Cut { window_end, number: self.number, term: self.term, index: self.index }
+    }
+}
