@@ -1,1 +1,1 @@
-//! Whole-system tests: the real binary, real senders, the real judge.
+//! The harness of the whole-system tests: real processes, real ports, real disks.
