@@ -11,6 +11,7 @@ mod eval;
 pub mod functions;
 mod number;
 pub mod parse;
+mod plan;
 pub mod print;
 pub mod source;
 pub mod value;

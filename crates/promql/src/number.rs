@@ -36,6 +36,16 @@ pub(crate) fn fixed(v: f64) -> String {
     }
 }
 
+/// A number as OpenMetrics writes quantiles and bounds: whole numbers with `.0`.
+pub(crate) fn open_metrics(v: f64) -> String {
+    let v = if v == 0.0 { 0.0 } else { v };
+    let text = general(v);
+    match text.contains(['.', 'e', 'N', 'I']) {
+        true => text,
+        false => text + ".0",
+    }
+}
+
 /// `2006-01-02T15:04:05Z` of a time in milliseconds, cut to whole seconds as
 /// Go's integer division does.
 pub(crate) fn rfc3339(time_ms: i64) -> String {

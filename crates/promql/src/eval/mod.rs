@@ -1,22 +1,164 @@
-//! Evaluation.
+//! Evaluation of a plan.
+//!
+//! Scalars are evaluated to one number a step, vectors to a stream of
+//! [`row::Batch`]es: rows of one cell a step. An operator works on whole rows;
+//! nothing is evaluated step by step but what depends on other series of the
+//! same step (set operators, `topk`, …).
 
+mod aggregate;
+mod binary;
+mod context;
 pub(crate) mod date;
+pub(crate) mod functions;
+mod histogram;
+mod info;
+mod kahan;
+pub(crate) mod number;
+mod range;
+mod result;
+mod row;
+mod scalar;
+mod select;
+mod smooth;
+mod stream;
 
 use std::sync::Arc;
 
+use futures::{StreamExt, TryStreamExt};
+
+use self::context::Context;
+use self::functions::{absent, date as date_functions, histograms, labels, map, sort};
+use self::row::{Batch, Row};
+use self::select::Take;
+use self::stream::{BatchStream, gather};
+use crate::annotations::Severity;
 use crate::ast::Expr;
 use crate::engine::{Cancel, EngineError, EngineOptions, Query};
+use crate::plan::{Node, Op};
 use crate::source::{MemoryBudget, SeriesSource};
 use crate::value::QueryOutput;
 
 /// Evaluates one parsed query.
 pub(crate) async fn run(
-    _options: &EngineOptions,
-    _query: &Query,
-    _expr: &Expr,
-    _source: Arc<dyn SeriesSource>,
-    _budget: Arc<dyn MemoryBudget>,
-    _cancel: Cancel,
+    options: &EngineOptions,
+    query: &Query,
+    expr: &Expr,
+    source: Arc<dyn SeriesSource>,
+    budget: Arc<dyn MemoryBudget>,
+    cancel: Cancel,
 ) -> Result<QueryOutput, EngineError> {
-    Err(EngineError::unsupported("evaluation"))
+    let plan = crate::plan::plan(options, query, expr)?;
+    let lookback = query.lookback_ms.unwrap_or(options.lookback_ms);
+    let ctx = Context::new(options, lookback, source, budget, cancel);
+    let value = result::value(&ctx, query, &plan).await?;
+    let annotations = ctx.take_annotations();
+    Ok(QueryOutput {
+        value,
+        warnings: annotations.render(&query.text, Severity::Warning),
+        infos: annotations.render(&query.text, Severity::Info),
+        stats: ctx.stats(),
+    })
+}
+
+/// Evaluates a vector.
+pub(crate) fn vector<'a>(ctx: &'a Context<'a>, node: &'a Node) -> BatchStream<'a> {
+    match &node.op {
+        Op::Select(s) => select::rows(ctx, node, s, Take::Value),
+        Op::Timestamp(s) => map::dropping(ctx, select::rows(ctx, node, s, Take::Time)),
+        Op::StartTimestamp(_) if !ctx.options.start_timestamps => nothing(),
+        Op::StartTimestamp(s) => map::dropping(ctx, select::rows(ctx, node, s, Take::Start)),
+        Op::TimestampOf(arg) => map::timestamps(ctx, node.grid, arg),
+        Op::Range(call) => range::rows(ctx, node.grid, call),
+        Op::Map(f, arg) => map::floats(ctx, vector(ctx, arg), |_, v| Some(f(v))),
+        Op::Clamp(arg, min, max) => map::clamp(ctx, arg, min.as_deref(), max.as_deref()),
+        Op::Round(arg, nearest) => map::round(ctx, arg, nearest.as_deref()),
+        Op::Negate(arg) => map::negate(ctx, arg),
+        Op::Date(part, arg) => date_functions::rows(ctx, node.grid, *part, arg.as_deref()),
+        Op::HistogramMap(func, arg) => histograms::map(ctx, *func, arg),
+        Op::HistogramQuantile(q, arg) => histograms::quantile(ctx, node, q, arg),
+        Op::HistogramQuantiles(arg, label, qs) => {
+            histograms::quantiles(ctx, node, arg, label, qs)
+        }
+        Op::HistogramFraction(lower, upper, arg) => {
+            histograms::fraction(ctx, node, lower, upper, arg)
+        }
+        Op::VectorScalar(b) => binary::with_scalar(ctx, node, b),
+        Op::Nothing => nothing(),
+        Op::Invariant(inner) => invariant(ctx, node, inner),
+        Op::VectorOf(_)
+        | Op::Absent(..)
+        | Op::AbsentOverTime(..)
+        | Op::LabelReplace(_)
+        | Op::LabelJoin(_)
+        | Op::Sort { .. }
+        | Op::SortByLabel { .. }
+        | Op::Info(_)
+        | Op::VectorBinary(_)
+        | Op::Aggregate(_) => futures::stream::once(whole(ctx, node)).boxed(),
+        Op::Number(_)
+        | Op::String(_)
+        | Op::Time
+        | Op::ScalarOf(_)
+        | Op::ScalarBinary(..)
+        | Op::ScalarNegate(_)
+        | Op::MinOf(..)
+        | Op::MaxOf(..)
+        | Op::Matrix(_) => {
+            let error = Err(EngineError::invalid("expected an instant vector"));
+            futures::stream::once(async { error }).boxed()
+        }
+    }
+}
+
+fn nothing<'a>() -> BatchStream<'a> {
+    futures::stream::empty().boxed()
+}
+
+/// The operators that make a whole vector at once.
+async fn whole<'a>(ctx: &'a Context<'a>, node: &'a Node) -> Result<Batch, EngineError> {
+    ctx.check()?;
+    match &node.op {
+        Op::VectorOf(s) => {
+            let scalars = scalar::scalar(ctx, s).await?;
+            let mut row = Row::empty(varve_model::Labels::empty(), node.grid.steps);
+            row.floats.copy_from_slice(scalars.values());
+            ctx.batch(vec![row])
+        }
+        Op::Absent(arg, labels) => absent::absent(ctx, node, arg, labels).await,
+        Op::AbsentOverTime(source, labels) => range::absent(ctx, node.grid, source, labels).await,
+        Op::LabelReplace(call) => labels::replace(ctx, call).await,
+        Op::LabelJoin(call) => labels::join(ctx, call).await,
+        Op::Sort { arg, descending } => sort::by_value(ctx, node, arg, *descending).await,
+        Op::SortByLabel { arg, labels, descending } => {
+            sort::by_label(ctx, node, arg, labels, *descending).await
+        }
+        Op::Info(call) => info::info(ctx, node, call).await,
+        Op::VectorBinary(b) => binary::vectors(ctx, node, b).await,
+        Op::Aggregate(a) => aggregate::aggregate(ctx, node, a).await,
+        _ => Err(EngineError::invalid("expected an instant vector")),
+    }
+}
+
+/// Evaluates once and repeats the answer at every step.
+fn invariant<'a>(ctx: &'a Context<'a>, node: &'a Node, inner: &'a Node) -> BatchStream<'a> {
+    let steps = node.grid.steps;
+    let stream = vector(ctx, inner).and_then(move |batch| async move {
+        let _room = ctx.room(batch.rows.len(), steps)?;
+        let rows = batch.rows.iter().map(|once| {
+            let mut row = Row::empty(once.labels.clone(), steps);
+            row.drop_name = once.drop_name;
+            (0..steps).for_each(|step| row.set(step, once.cell(0)));
+            row
+        });
+        ctx.batch(rows.collect())
+    });
+    stream.boxed()
+}
+
+/// A whole vector.
+pub(crate) async fn whole_vector<'a>(
+    ctx: &'a Context<'a>,
+    node: &'a Node,
+) -> Result<Batch, EngineError> {
+    gather(ctx, vector(ctx, node)).await
 }

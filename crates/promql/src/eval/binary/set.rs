@@ -1,0 +1,66 @@
+//! and, or, unless.
+
+use std::collections::HashMap;
+
+use varve_model::Labels;
+
+use super::signature;
+use crate::ast::BinaryOp;
+use crate::engine::EngineError;
+use crate::eval::context::Context;
+use crate::eval::row::Row;
+use crate::eval::stream::merge_same;
+use crate::plan::{Grid, VectorBinary};
+
+/// At which steps a side has a series, by the labels matched on.
+type Presence = HashMap<Labels, Vec<bool>>;
+
+fn presence(rows: &[Row], b: &VectorBinary, steps: usize) -> Presence {
+    let mut all = Presence::new();
+    for row in rows {
+        let steps_of =
+            all.entry(signature(&row.labels, &b.matching)).or_insert_with(|| vec![false; steps]);
+        for (step, present) in steps_of.iter_mut().enumerate() {
+            *present |= row.has(step);
+        }
+    }
+    all
+}
+
+/// Keeps the samples of `rows` whose partner's presence is `wanted`.
+fn filter(rows: &mut Vec<Row>, b: &VectorBinary, other: &Presence, wanted: bool) {
+    for row in rows.iter_mut() {
+        let partner = other.get(&signature(&row.labels, &b.matching));
+        for step in 0..row.floats.len() {
+            if partner.is_some_and(|p| p[step]) != wanted {
+                row.clear(step);
+            }
+        }
+    }
+    rows.retain(|r| !r.is_empty());
+}
+
+/// The rows of a set operator.
+pub(super) fn combine(
+    ctx: &Context<'_>,
+    grid: Grid,
+    b: &VectorBinary,
+    mut lhs: Vec<Row>,
+    mut rhs: Vec<Row>,
+) -> Result<Vec<Row>, EngineError> {
+    ctx.check()?;
+    let _room = ctx.room(lhs.len() + rhs.len(), grid.steps.div_ceil(8))?;
+    match b.op {
+        BinaryOp::And => filter(&mut lhs, b, &presence(&rhs, b, grid.steps), true),
+        BinaryOp::Unless => filter(&mut lhs, b, &presence(&rhs, b, grid.steps), false),
+        _ => {
+            filter(&mut rhs, b, &presence(&lhs, b, grid.steps), false);
+            lhs.append(&mut rhs);
+            // An instant vector is checked once names have been dropped.
+            if !(grid.is_instant() && ctx.options.delayed_name_removal) {
+                return merge_same(lhs);
+            }
+        }
+    }
+    Ok(lhs)
+}

@@ -1,0 +1,57 @@
+//! The date functions: parts of a time in UTC.
+
+use futures::StreamExt;
+
+use super::map::floats;
+use crate::eval::context::Context;
+use crate::eval::date::Civil;
+use crate::eval::row::Row;
+use crate::eval::stream::BatchStream;
+use crate::plan::{DatePart, Grid, Node};
+
+/// The rows of a date function; without an argument it is of the step's time.
+pub(crate) fn rows<'a>(
+    ctx: &'a Context<'a>,
+    grid: Grid,
+    part: DatePart,
+    arg: Option<&'a Node>,
+) -> BatchStream<'a> {
+    match arg {
+        Some(arg) => floats(ctx, crate::eval::vector(ctx, arg), move |_, v| {
+            Some(of(part, Civil::from_unix(go_int(v))))
+        }),
+        None => futures::stream::once(async move {
+            let _room = ctx.room(1, grid.steps)?;
+            let mut row = Row::empty(varve_model::Labels::empty(), grid.steps);
+            for step in 0..grid.steps {
+                row.floats[step] = of(part, Civil::from_unix(grid.time(step) / 1000));
+            }
+            ctx.batch(vec![row])
+        })
+        .boxed(),
+    }
+}
+
+/// Go's conversion on amd64: what does not fit becomes the smallest integer.
+/// Far beyond any date the calendar is cut off, so that it cannot overflow.
+fn go_int(v: f64) -> i64 {
+    const FAR: i64 = 1 << 55;
+    match v {
+        v if v.is_nan() || v.abs() >= 9.2e18 => -FAR,
+        v => (v as i64).clamp(-FAR, FAR),
+    }
+}
+
+fn of(part: DatePart, t: Civil) -> f64 {
+    let part = match part {
+        DatePart::DaysInMonth => t.days_in_month(),
+        DatePart::DayOfMonth => t.day,
+        DatePart::DayOfWeek => t.weekday,
+        DatePart::DayOfYear => t.day_of_year,
+        DatePart::Hour => t.hour,
+        DatePart::Minute => t.minute,
+        DatePart::Month => t.month,
+        DatePart::Year => t.year,
+    };
+    part as f64
+}

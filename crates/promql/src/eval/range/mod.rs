@@ -1,0 +1,278 @@
+//! Functions of ranges: each series is decoded once, and one window slides
+//! over its samples for all steps.
+
+mod changes;
+mod extended;
+mod over_time;
+mod rate;
+mod regression;
+mod source;
+mod window;
+
+use std::sync::Arc;
+
+use futures::StreamExt;
+use futures::TryStreamExt;
+use varve_model::{Histogram, Labels};
+
+pub(crate) use source::{RangeSeries, series};
+pub(crate) use window::{Floats, Histograms, Slide, Window};
+pub(crate) use extended::interpolate;
+pub(crate) use rate::Kind as RateKind;
+
+use super::context::Context;
+use super::row::{Batch, Row, without_name};
+use super::scalar::{Scalars, scalar};
+use super::stream::{BatchStream, SAME_LABELS, gather, has_same};
+use crate::annotations::Annotation;
+use crate::ast::Span;
+use crate::engine::EngineError;
+use crate::plan::{Grid, Node, RangeCall, RangeFn, RangeSource};
+
+/// What a function makes of a window.
+pub(crate) enum Output {
+    Nothing,
+    Float(f64),
+    Histogram(Arc<Histogram>),
+}
+
+/// What a function knows besides its window.
+pub(crate) struct Scope<'a> {
+    pub(crate) ctx: &'a Context<'a>,
+    /// The labels of the series.
+    pub(crate) labels: &'a Labels,
+    /// Where annotations point to.
+    pub(crate) span: Span,
+    /// The length of the window in seconds.
+    pub(crate) range_seconds: f64,
+}
+
+impl Scope<'_> {
+    /// The name of the metric.
+    pub(crate) fn metric(&self) -> &str {
+        self.labels.metric_name()
+    }
+
+    /// Says something about the answer.
+    pub(crate) fn annotate(&self, annotation: Annotation) {
+        self.ctx.annotate(annotation);
+    }
+}
+
+/// The rows of a range function.
+pub(crate) fn rows<'a>(
+    ctx: &'a Context<'a>,
+    grid: Grid,
+    call: &'a RangeCall,
+) -> BatchStream<'a> {
+    let stream = futures::stream::once(async move {
+        let mut params = Vec::with_capacity(call.params.len());
+        for p in &call.params {
+            params.push(scalar(ctx, p).await?);
+        }
+        let mut counters = CounterNames::default();
+        let mut scratch = Vec::new();
+        let batches = series(ctx, grid, &call.source).map(move |batch| {
+            let batch = batch?;
+            ctx.check()?;
+            let _room = ctx.room(batch.series.len(), grid.steps)?;
+            let mut rows = Vec::with_capacity(batch.series.len());
+            for s in batch.series {
+                rows.push(row(ctx, grid, call, &params, &s, &mut scratch)?);
+                if matches!(call.func, RangeFn::Rate | RangeFn::Increase) {
+                    counters.check(ctx, call.first_arg, &s.labels, &rows[rows.len() - 1]);
+                }
+            }
+            ctx.batch(rows)
+        });
+        Ok::<_, EngineError>(batches)
+    });
+    let stream = stream.try_flatten().boxed();
+    match ctx.options.delayed_name_removal {
+        true => stream,
+        false => unique(ctx, stream),
+    }
+}
+
+/// With names dropped at once, two series may have become one.
+fn unique<'a>(ctx: &'a Context<'a>, stream: BatchStream<'a>) -> BatchStream<'a> {
+    futures::stream::once(async move {
+        let batch = gather(ctx, stream).await?;
+        if has_same(&batch.rows) {
+            return Err(EngineError::execution(SAME_LABELS));
+        }
+        Ok(batch)
+    })
+    .boxed()
+}
+
+/// One series on the grid.
+fn row(
+    ctx: &Context<'_>,
+    grid: Grid,
+    call: &RangeCall,
+    params: &[Scalars],
+    s: &RangeSeries,
+    scratch: &mut Vec<f64>,
+) -> Result<Row, EngineError> {
+    let source = &call.source;
+    let scope = Scope {
+        ctx,
+        labels: &s.labels,
+        span: call.first_arg,
+        range_seconds: source.range as f64 / 1000.0,
+    };
+    let drop_name = s.drop_name || !call.func.keeps_name();
+    let labels = match drop_name && !ctx.options.delayed_name_removal {
+        true => without_name(&s.labels),
+        false => s.labels.clone(),
+    };
+    let mut row = Row::empty(labels, grid.steps);
+    row.drop_name = drop_name;
+    let prepared = rate::Resets::of(ctx, call.func, s);
+    let mut slide = Slide::new(s);
+    for step in 0..grid.steps {
+        let window = slide.window(source, grid.time(step));
+        if window.is_empty() {
+            continue;
+        }
+        let param = |i: usize| params.get(i).map_or(f64::NAN, |p| p.at(step));
+        let output = apply(&scope, call, &window, &prepared, param, scratch)?;
+        match output {
+            Output::Nothing => {}
+            Output::Float(v) => row.floats[step] = v,
+            Output::Histogram(h) => row.set_histogram(step, h),
+        }
+    }
+    Ok(row)
+}
+
+fn apply(
+    scope: &Scope<'_>,
+    call: &RangeCall,
+    window: &Window<'_>,
+    resets: &rate::Resets,
+    param: impl Fn(usize) -> f64,
+    scratch: &mut Vec<f64>,
+) -> Result<Output, EngineError> {
+    let func = call.func;
+    Ok(match func {
+        RangeFn::Rate | RangeFn::Increase | RangeFn::Delta => {
+            let kind = rate::Kind {
+                counter: func != RangeFn::Delta,
+                per_second: func == RangeFn::Rate,
+            };
+            match call.source.extended {
+                None => rate::extrapolated(scope, window, resets, kind)?,
+                Some(extended) => extended::rate(scope, window, extended, kind)?,
+            }
+        }
+        RangeFn::Irate => rate::instant(scope, window, true)?,
+        RangeFn::Idelta => rate::instant(scope, window, false)?,
+        RangeFn::Resets => changes::resets(scope, window, call.source.extended)?,
+        RangeFn::Changes => changes::changes(window, call.source.extended)?,
+        RangeFn::Deriv => regression::deriv(scope, window),
+        RangeFn::PredictLinear => regression::predict_linear(scope, window, param(0)),
+        RangeFn::DoubleExponentialSmoothing => {
+            regression::double_exponential(scope, window, param(0), param(1))?
+        }
+        RangeFn::Sum => over_time::sum(scope, window)?,
+        RangeFn::Avg => over_time::avg(scope, window)?,
+        RangeFn::Min | RangeFn::Max | RangeFn::TsOfMin | RangeFn::TsOfMax => {
+            over_time::extreme(scope, window, func)
+        }
+        RangeFn::Count => Output::Float((window.floats.len() + window.histograms.len()) as f64),
+        RangeFn::First => over_time::first(window),
+        RangeFn::Last => over_time::last(window),
+        RangeFn::Present => Output::Float(1.0),
+        RangeFn::Stddev => over_time::variance(scope, window, f64::sqrt),
+        RangeFn::Stdvar => over_time::variance(scope, window, |v| v),
+        RangeFn::Quantile => over_time::quantile(scope, window, param(0), scratch),
+        RangeFn::Mad => over_time::mad(scope, window, scratch),
+        RangeFn::TsOfFirst => over_time::ts_of_first(window),
+        RangeFn::TsOfLast => over_time::ts_of_last(window),
+    })
+}
+
+/// Says once a metric that `rate` may be the wrong function for it.
+#[derive(Default)]
+struct CounterNames {
+    last: String,
+}
+
+impl CounterNames {
+    fn check(&mut self, ctx: &Context<'_>, span: Span, labels: &Labels, row: &Row) {
+        let name = labels.metric_name();
+        if name.is_empty() || row.floats.iter().all(|v| super::row::is_absent(*v)) {
+            return;
+        }
+        if ctx.options.type_and_unit_labels {
+            let kind = labels.get("__type__");
+            if kind != "counter" && kind != "histogram" {
+                ctx.annotate(Annotation::possible_non_counter_label(name, kind, span));
+            }
+            return;
+        }
+        let counter = ["_total", "_sum", "_count", "_bucket"].iter().any(|s| name.ends_with(s));
+        if !counter && self.last != name {
+            ctx.annotate(Annotation::possible_non_counter(name, span));
+            name.clone_into(&mut self.last);
+        }
+    }
+}
+
+/// `absent_over_time`: one series for the steps at which no series has a sample.
+pub(crate) async fn absent<'a>(
+    ctx: &'a Context<'a>,
+    grid: Grid,
+    source: &'a RangeSource,
+    labels: &Labels,
+) -> Result<Batch, EngineError> {
+    let _room = ctx.room(1, grid.steps)?;
+    let mut found = vec![false; grid.steps];
+    let mut batches = series(ctx, grid, source);
+    while let Some(batch) = batches.next().await {
+        for s in batch?.series {
+            ctx.check()?;
+            let mut slide = Slide::new(&s);
+            for (step, found) in found.iter_mut().enumerate() {
+                *found |= !slide.window(source, grid.time(step)).is_empty();
+            }
+        }
+    }
+    let mut row = Row::empty(labels.clone(), grid.steps);
+    row.drop_name = true;
+    for (step, _) in found.iter().enumerate().filter(|(_, f)| !**f) {
+        row.floats[step] = 1.0;
+    }
+    ctx.batch(vec![row])
+}
+
+/// A matrix at the top of an instant query.
+pub(crate) async fn matrix<'a>(
+    ctx: &'a Context<'a>,
+    node: &'a Node,
+    source: &'a RangeSource,
+) -> Result<(Vec<RangeSeries>, super::context::Hold), EngineError> {
+    let mut all = Vec::new();
+    let mut hold = ctx.hold(0, 0)?;
+    let mut batches = series(ctx, node.grid, source);
+    while let Some(batch) = batches.next().await {
+        let batch = batch?;
+        ctx.check()?;
+        for s in batch.series {
+            let mut slide = Slide::new(&s);
+            let window = slide.window(source, node.grid.start);
+            let cut = match source.extended {
+                None => window.to_series(&s),
+                Some(extended) => extended::cut(&s, &window, extended)?,
+            };
+            if !cut.floats.is_empty() || !cut.histograms.is_empty() {
+                let samples = cut.floats.len() + cut.histograms.len();
+                hold.merge(ctx.hold(cut.memory(), samples as u64)?);
+                all.push(cut);
+            }
+        }
+    }
+    Ok((all, hold))
+}

@@ -1,0 +1,134 @@
+//! The samples of ranges: stored series without stale markers, or the rows of
+//! a subquery.
+
+use std::sync::Arc;
+
+use futures::StreamExt;
+use futures::stream::BoxStream;
+use varve_model::{FloatSamples, Histogram, HistogramSamples, Labels, ResetHint, is_stale};
+
+use super::super::context::{Context, Hold};
+use super::super::row::{Row, is_absent};
+use super::super::select::to_float;
+use crate::engine::EngineError;
+use crate::plan::{Grid, RangeFrom, RangeSource};
+use crate::source::{Charge, SelectHints, SelectRequest};
+
+/// One series and its samples, stale markers removed, histograms with float counts.
+#[derive(Debug)]
+pub(crate) struct RangeSeries {
+    pub(crate) labels: Labels,
+    /// Whether the name is to be dropped already.
+    pub(crate) drop_name: bool,
+    pub(crate) floats: FloatSamples,
+    pub(crate) histograms: HistogramSamples,
+}
+
+impl RangeSeries {
+    /// Bytes of memory behind it.
+    pub(crate) fn memory(&self) -> usize {
+        self.labels.memory() + self.floats.memory() + self.histograms.memory()
+    }
+}
+
+/// Some series, and what keeps their memory charged.
+pub(crate) struct RangeBatch {
+    pub(crate) series: Vec<RangeSeries>,
+    _charge: Option<Charge>,
+    _hold: Hold,
+}
+
+/// The series of a range on a grid.
+pub(crate) fn series<'a>(
+    ctx: &'a Context<'a>,
+    grid: Grid,
+    source: &'a RangeSource,
+) -> BoxStream<'a, Result<RangeBatch, EngineError>> {
+    if grid.steps == 0 {
+        return futures::stream::empty().boxed();
+    }
+    match &source.from {
+        RangeFrom::Series { matchers, func } => {
+            let hints = SelectHints { step: grid.step, func: *func, range: source.range };
+            let request =
+                SelectRequest { matchers: matchers.clone(), range: source.fetch(&grid), hints };
+            let stream = ctx.source.select(request);
+            stream
+                .map(move |batch| {
+                    let batch = batch?;
+                    let samples = batch.series.iter().map(|s| s.len() as u64).sum();
+                    let hold = ctx.hold(0, samples)?;
+                    let series = batch.series.into_iter().map(|s| {
+                        ctx.count_read(1, s.len());
+                        let (labels, drop_name) = (s.labels, false);
+                        let floats = without_stale(s.floats);
+                        let histograms = float_counts(s.histograms);
+                        RangeSeries { labels, drop_name, floats, histograms }
+                    });
+                    let series = series.collect();
+                    Ok(RangeBatch { series, _charge: Some(batch.charge), _hold: hold })
+                })
+                .boxed()
+        }
+        RangeFrom::Subquery(node) => {
+            let inner = node.grid;
+            super::super::vector(ctx, node)
+                .map(move |batch| {
+                    let batch = batch?;
+                    let samples: u64 = batch.rows.iter().map(Row::samples).sum();
+                    let hold = ctx.hold(samples.saturating_mul(16) as usize, samples)?;
+                    let series = batch.rows.into_iter().map(|row| of_row(inner, row)).collect();
+                    Ok(RangeBatch { series, _charge: None, _hold: hold })
+                })
+                .boxed()
+        }
+    }
+}
+
+fn without_stale(floats: FloatSamples) -> FloatSamples {
+    if !floats.values.iter().any(|v| is_stale(*v)) {
+        return floats;
+    }
+    let mut kept = FloatSamples::default();
+    for i in 0..floats.len() {
+        if !is_stale(floats.values[i]) {
+            kept.push(floats.times[i], floats.values[i], floats.start(i));
+        }
+    }
+    kept
+}
+
+fn float_counts(histograms: HistogramSamples) -> HistogramSamples {
+    let mut kept = HistogramSamples::default();
+    for (i, h) in histograms.values.iter().enumerate() {
+        if !h.is_stale() {
+            kept.push(histograms.times[i], to_float(h), histograms.start(i));
+        }
+    }
+    kept
+}
+
+fn of_row(grid: Grid, row: Row) -> RangeSeries {
+    let mut floats = FloatSamples::default();
+    for (step, v) in row.floats.iter().enumerate().filter(|(_, v)| !is_absent(**v)) {
+        floats.push(grid.time(step), *v, 0);
+    }
+    let mut histograms = HistogramSamples::default();
+    for (step, h) in row.histograms.iter().flat_map(|h| h.iter().enumerate()) {
+        if let Some(h) = h {
+            histograms.push(grid.time(step), without_verdict(h), 0);
+        }
+    }
+    RangeSeries { labels: row.labels, drop_name: row.drop_name, floats, histograms }
+}
+
+/// What a histogram says of a reset before it is not true of the sample before
+/// it in a subquery.
+fn without_verdict(h: &Arc<Histogram>) -> Arc<Histogram> {
+    match h.reset_hint {
+        ResetHint::Unknown | ResetHint::Gauge => Arc::clone(h),
+        ResetHint::CounterReset | ResetHint::NotCounterReset => {
+            Arc::new(Histogram { reset_hint: ResetHint::Unknown, ..(**h).clone() })
+        }
+    }
+}

@@ -1,0 +1,114 @@
+//! From the top of the plan to the answer: names dropped that were to be
+//! dropped, equal series made one, a matrix sorted by labels.
+
+use std::sync::Arc;
+
+use varve_model::{FloatSamples, HistogramSamples, Labels, Series};
+
+use super::context::Context;
+use super::range::{self, RangeSeries};
+use super::row::{Cell, Row, without_name};
+use super::scalar::scalar;
+use super::stream::{SAME_LABELS, merge_same};
+use crate::ast::ValueType;
+use crate::engine::{EngineError, Query};
+use crate::plan::{Grid, Node, Op};
+use crate::value::{InstantSample, QueryValue, Value};
+
+/// Evaluates the whole plan.
+pub(crate) async fn value(
+    ctx: &Context<'_>,
+    query: &Query,
+    node: &Node,
+) -> Result<QueryValue, EngineError> {
+    let instant = query.step_ms == 0;
+    let time_ms = query.start_ms;
+    match node.value_type {
+        ValueType::String => {
+            let value = match &node.op {
+                Op::String(s) => s.clone(),
+                _ => Vec::new(),
+            };
+            Ok(QueryValue::String { time_ms, value })
+        }
+        ValueType::Scalar => {
+            let scalars = scalar(ctx, node).await?;
+            if instant {
+                return Ok(QueryValue::Scalar { time_ms, value: scalars.at(0) });
+            }
+            let mut floats = FloatSamples::default();
+            for (step, v) in scalars.values().iter().enumerate() {
+                floats.push(node.grid.time(step), *v, 0);
+            }
+            let series = Series { labels: Labels::empty(), floats, ..Series::default() };
+            Ok(QueryValue::Matrix(if series.is_empty() { vec![] } else { vec![series] }))
+        }
+        ValueType::Vector => {
+            let batch = super::whole_vector(ctx, node).await?;
+            let rows = named(batch.rows)?;
+            Ok(match instant {
+                true => QueryValue::Vector(rows.iter().filter_map(|r| sample(r, time_ms)).collect()),
+                false => matrix(rows.into_iter().map(|r| series(node.grid, r)).collect()),
+            })
+        }
+        ValueType::Matrix => {
+            let Op::Matrix(source) = &node.op else {
+                return Err(EngineError::invalid("expected a range vector"));
+            };
+            let (all, _hold) = range::matrix(ctx, node, source).await?;
+            Ok(matrix(all.into_iter().map(of_range).collect::<Result<_, _>>().and_then(unique)?))
+        }
+    }
+}
+
+/// Drops the names that were kept up to now.
+fn named(mut rows: Vec<Row>) -> Result<Vec<Row>, EngineError> {
+    for row in rows.iter_mut().filter(|r| r.drop_name) {
+        row.labels = without_name(&row.labels);
+    }
+    merge_same(rows)
+}
+
+fn sample(row: &Row, time_ms: i64) -> Option<InstantSample> {
+    let value = match row.cell(0) {
+        Cell::Absent => return None,
+        Cell::Float(v) => Value::Float(v),
+        Cell::Histogram(h) => Value::Histogram(Arc::clone(h)),
+    };
+    Some(InstantSample { labels: row.labels.clone(), time_ms, value })
+}
+
+fn series(grid: Grid, row: Row) -> Series {
+    let mut series = Series { labels: row.labels.clone(), ..Series::default() };
+    for step in 0..grid.steps {
+        match row.cell(step) {
+            Cell::Absent => {}
+            Cell::Float(v) => series.floats.push(grid.time(step), v, 0),
+            Cell::Histogram(h) => series.histograms.push(grid.time(step), Arc::clone(h), 0),
+        }
+    }
+    series
+}
+
+fn of_range(s: RangeSeries) -> Result<Series, EngineError> {
+    let labels = if s.drop_name { without_name(&s.labels) } else { s.labels };
+    let floats = FloatSamples { starts: Vec::new(), ..s.floats };
+    let histograms = HistogramSamples { starts: Vec::new(), ..s.histograms };
+    Ok(Series { labels, floats, histograms })
+}
+
+/// Series of a matrix that have become the same are not merged: their samples
+/// lie anywhere in time.
+fn unique(all: Vec<Series>) -> Result<Vec<Series>, EngineError> {
+    let mut seen = std::collections::HashSet::with_capacity(all.len());
+    match all.iter().all(|s| seen.insert(&s.labels)) {
+        true => Ok(all),
+        false => Err(EngineError::execution(SAME_LABELS)),
+    }
+}
+
+fn matrix(mut all: Vec<Series>) -> QueryValue {
+    all.retain(|s| !s.is_empty());
+    all.sort_by(|a, b| a.labels.cmp(&b.labels));
+    QueryValue::Matrix(all)
+}

@@ -1,0 +1,127 @@
+//! Instant selectors: the newest sample of each series within the lookback of
+//! every step, left-open; a stale marker ends a series.
+
+use std::sync::Arc;
+
+use futures::StreamExt;
+use futures::stream::BoxStream;
+use varve_model::{Histogram, Series, is_stale};
+
+use super::context::Context;
+use super::row::Row;
+use super::stream::BatchStream;
+use crate::engine::EngineError;
+use crate::plan::{Grid, Node, Select};
+use crate::source::{SelectHints, SelectRequest, SeriesBatch};
+
+/// What is taken of the sample that a step sees.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Take {
+    /// Its value.
+    Value,
+    /// Its time, in seconds.
+    Time,
+    /// Its start timestamp, in seconds.
+    Start,
+}
+
+/// The rows of a selector.
+pub(crate) fn rows<'a>(
+    ctx: &'a Context<'_>,
+    node: &'a Node,
+    select: &'a Select,
+    take: Take,
+) -> BatchStream<'a> {
+    let grid = node.grid;
+    if grid.steps == 0 {
+        return futures::stream::empty().boxed();
+    }
+    fetch(ctx, grid, select)
+        .map(move |batch| {
+            let batch = batch?;
+            ctx.check()?;
+            let _room = ctx.room(batch.series.len(), grid.steps)?;
+            let mut rows = Vec::with_capacity(batch.series.len());
+            for series in &batch.series {
+                ctx.count_read(1, series.len());
+                rows.push(if select.smoothed {
+                    super::smooth::row(ctx, node, select, series)
+                } else {
+                    row(grid, select, series, take)
+                });
+            }
+            ctx.batch(rows)
+        })
+        .boxed()
+}
+
+/// The series of a selector.
+pub(crate) fn fetch<'a>(
+    ctx: &Context<'_>,
+    grid: Grid,
+    select: &Select,
+) -> BoxStream<'a, Result<SeriesBatch, EngineError>> {
+    let hints = SelectHints { step: grid.step, func: select.func, range: 0 };
+    let (matchers, range) = (select.matchers.clone(), select.fetch(&grid));
+    let stream = ctx.source.select(SelectRequest { matchers, range, hints });
+    stream.map(|b| b.map_err(EngineError::from)).boxed()
+}
+
+/// One series on the grid.
+fn row(grid: Grid, select: &Select, series: &Series, take: Take) -> Row {
+    let mut row = Row::empty(series.labels.clone(), grid.steps);
+    let (floats, histograms) = (&series.floats, &series.histograms);
+    let (mut next_float, mut next_histogram) = (0, 0);
+    // The histogram seen last, already with float counts.
+    let mut seen: Option<(usize, Arc<Histogram>)> = None;
+    for step in 0..grid.steps {
+        let at = select.lookup.of(grid.time(step));
+        let oldest = at.saturating_sub(select.lookback);
+        while next_float < floats.len() && floats.times[next_float] <= at {
+            next_float += 1;
+        }
+        while next_histogram < histograms.len() && histograms.times[next_histogram] <= at {
+            next_histogram += 1;
+        }
+        let float = next_float.checked_sub(1).map(|i| (i, floats.times[i]));
+        let histogram = next_histogram.checked_sub(1).map(|i| (i, histograms.times[i]));
+        match (float, histogram) {
+            (Some((i, t)), h) if h.is_none_or(|(_, ht)| ht < t) => {
+                if t > oldest && !is_stale(floats.values[i]) {
+                    row.floats[step] = match take {
+                        Take::Value => floats.values[i],
+                        Take::Time => t as f64 / 1000.0,
+                        Take::Start => floats.start(i) as f64 / 1000.0,
+                    };
+                }
+            }
+            (_, Some((i, t))) => {
+                let h = &histograms.values[i];
+                if t > oldest && !h.is_stale() {
+                    match take {
+                        Take::Value => {
+                            let h = match &seen {
+                                Some((before, h)) if *before == i => Arc::clone(h),
+                                _ => to_float(h),
+                            };
+                            row.set_histogram(step, Arc::clone(&h));
+                            seen = Some((i, h));
+                        }
+                        Take::Time => row.floats[step] = t as f64 / 1000.0,
+                        Take::Start => row.floats[step] = histograms.start(i) as f64 / 1000.0,
+                    }
+                }
+            }
+            _ => {}
+        }
+    }
+    row
+}
+
+/// The histogram with float counts.
+pub(crate) fn to_float(h: &Arc<Histogram>) -> Arc<Histogram> {
+    match h.counts {
+        varve_model::Counts::Float { .. } => Arc::clone(h),
+        varve_model::Counts::Int { .. } => Arc::new(h.to_float()),
+    }
+}

@@ -1,0 +1,82 @@
+//! How batches flow: every vector operator is a stream of them, and operators
+//! that need a whole vector gather one.
+
+use std::collections::HashMap;
+
+use futures::StreamExt;
+use futures::stream::BoxStream;
+use varve_model::Labels;
+
+use super::context::Context;
+use super::row::{Batch, Cell, Row};
+use crate::engine::EngineError;
+
+/// Batches of one vector.
+pub(crate) type BatchStream<'a> = BoxStream<'a, Result<Batch, EngineError>>;
+
+/// What Prometheus says when two series of a vector have the same labels.
+pub(crate) const SAME_LABELS: &str = "vector cannot contain metrics with the same labelset";
+
+/// All batches as one.
+pub(crate) async fn gather(
+    ctx: &Context<'_>,
+    mut stream: BatchStream<'_>,
+) -> Result<Batch, EngineError> {
+    let mut all: Option<Batch> = None;
+    while let Some(batch) = stream.next().await {
+        let batch = batch?;
+        ctx.check()?;
+        match &mut all {
+            None => all = Some(batch),
+            Some(all) => {
+                all.rows.extend(batch.rows);
+                all.hold.merge(batch.hold);
+            }
+        }
+    }
+    match all {
+        Some(all) => Ok(all),
+        None => ctx.batch(Vec::new()),
+    }
+}
+
+/// Makes one row of rows with the same labels. Of rows merged the first one's
+/// `drop_name` stays.
+///
+/// # Errors
+/// When two of them have a sample at the same step.
+pub(crate) fn merge_same(rows: Vec<Row>) -> Result<Vec<Row>, EngineError> {
+    let mut seen: HashMap<Labels, usize> = HashMap::with_capacity(rows.len());
+    if rows.iter().enumerate().all(|(i, r)| seen.insert(r.labels.clone(), i).is_none()) {
+        return Ok(rows);
+    }
+    seen.clear();
+    let mut merged: Vec<Row> = Vec::with_capacity(rows.len());
+    for row in rows {
+        match seen.get(&row.labels) {
+            None => {
+                seen.insert(row.labels.clone(), merged.len());
+                merged.push(row);
+            }
+            Some(&i) => merge_into(&mut merged[i], &row)?,
+        }
+    }
+    Ok(merged)
+}
+
+fn merge_into(into: &mut Row, row: &Row) -> Result<(), EngineError> {
+    for step in 0..row.floats.len() {
+        match row.cell(step) {
+            Cell::Absent => {}
+            _ if into.has(step) => return Err(EngineError::execution(SAME_LABELS)),
+            cell => into.set(step, cell),
+        }
+    }
+    Ok(())
+}
+
+/// Whether two rows have the same labels.
+pub(crate) fn has_same(rows: &[Row]) -> bool {
+    let mut seen = std::collections::HashSet::with_capacity(rows.len());
+    !rows.iter().all(|r| seen.insert(&r.labels))
+}

@@ -1,0 +1,315 @@
+//! From the syntax tree to the plan.
+
+use varve_model::Matcher;
+
+use super::calls;
+use super::invariant::{is_invariant, is_worth_once, unwrapped};
+use super::time::QueryTimes;
+use super::{
+    Aggregation, Grid, Node, Op, RangeFrom, RangeSource, Select, VectorBinary, VectorScalar,
+};
+use crate::ast::{
+    Aggregate, AggregateOp, Binary, BinaryOp, Expr, ExprKind, Extended, RangeSelector, Subquery,
+    UnaryOp, ValueType, VectorSelector,
+};
+use crate::engine::{EngineError, EngineOptions, Query};
+
+/// Plans a query.
+pub(crate) fn plan(
+    options: &EngineOptions,
+    query: &Query,
+    expr: &Expr,
+) -> Result<Node, EngineError> {
+    let kind = value_type(expr);
+    let instant = query.step_ms == 0;
+    if !instant && !matches!(kind, ValueType::Scalar | ValueType::Vector) {
+        let name = if kind == ValueType::Matrix { "range vector" } else { "string" };
+        return Err(EngineError::invalid(format!(
+            "invalid expression type {name:?} for range query, must be Scalar or instant Vector"
+        )));
+    }
+    let grid = match instant {
+        true => Grid::instant(query.start_ms),
+        false => Grid::range(query.start_ms, query.end_ms, query.step_ms),
+    };
+    let lookback = query.lookback_ms.unwrap_or(options.lookback_ms);
+    let planner = Planner { options, lookback, times: QueryTimes::new(query) };
+    planner.node(expr, grid, None)
+}
+
+/// What an expression evaluates to.
+pub(super) fn value_type(expr: &Expr) -> ValueType {
+    match &expr.kind {
+        ExprKind::Number { .. } => ValueType::Scalar,
+        ExprKind::String(_) => ValueType::String,
+        ExprKind::Selector(_) | ExprKind::Aggregate(_) => ValueType::Vector,
+        ExprKind::Range(_) | ExprKind::Subquery(_) => ValueType::Matrix,
+        ExprKind::Call(c) => c.func.returns,
+        ExprKind::Unary(_, e) | ExprKind::Paren(e) => value_type(e),
+        ExprKind::Binary(b) => match (value_type(&b.lhs), value_type(&b.rhs)) {
+            (ValueType::Scalar, ValueType::Scalar) => ValueType::Scalar,
+            _ => ValueType::Vector,
+        },
+    }
+}
+
+/// Makes nodes; knows what the query says of time.
+pub(super) struct Planner<'a> {
+    pub(super) options: &'a EngineOptions,
+    pub(super) lookback: i64,
+    pub(super) times: QueryTimes,
+}
+
+/// The function or aggregation around an expression, for hints.
+pub(super) type Around = Option<&'static str>;
+
+impl Planner<'_> {
+    /// Plans an expression on a grid. What is the same at every step of it is
+    /// planned on its first step only.
+    pub(super) fn node(&self, expr: &Expr, grid: Grid, func: Around) -> Result<Node, EngineError> {
+        if grid.steps > 1 && is_worth_once(expr, &self.times) {
+            let once = Grid { steps: 1, ..grid };
+            let inner = self.plain(expr, once, func)?;
+            let (span, value_type) = (inner.span, inner.value_type);
+            let op = match inner.op {
+                Op::Number(v) => Op::Number(v),
+                _ => Op::Invariant(Box::new(inner)),
+            };
+            return Ok(Node { span, value_type, grid, op });
+        }
+        self.plain(expr, grid, func)
+    }
+
+    /// The same, boxed.
+    pub(super) fn boxed(
+        &self,
+        expr: &Expr,
+        grid: Grid,
+        func: Around,
+    ) -> Result<Box<Node>, EngineError> {
+        self.node(expr, grid, func).map(Box::new)
+    }
+
+    fn plain(&self, expr: &Expr, grid: Grid, func: Around) -> Result<Node, EngineError> {
+        let op = match &expr.kind {
+            ExprKind::Number { value, duration: _ } => Op::Number(*value),
+            ExprKind::String(s) => Op::String(s.clone()),
+            ExprKind::Selector(s) => Op::Select(self.select(s, func)?),
+            ExprKind::Range(_) | ExprKind::Subquery(_) => {
+                Op::Matrix(self.range_source(expr, grid, func)?)
+            }
+            ExprKind::Call(c) => calls::call(self, expr, c, grid)?,
+            ExprKind::Aggregate(a) => self.aggregate(a, grid)?,
+            ExprKind::Binary(b) => self.binary(b, grid)?,
+            ExprKind::Unary(UnaryOp::Plus, e) | ExprKind::Paren(e) => {
+                return self.plain(e, grid, func);
+            }
+            ExprKind::Unary(UnaryOp::Minus, e) => {
+                let arg = self.boxed(e, grid, None)?;
+                match (&arg.op, arg.value_type) {
+                    (Op::Number(v), _) => Op::Number(-v),
+                    (_, ValueType::Scalar) => Op::ScalarNegate(arg),
+                    _ => Op::Negate(arg),
+                }
+            }
+        };
+        Ok(Node { span: expr.span, value_type: value_type(expr), grid, op })
+    }
+
+    /// An instant selector.
+    pub(super) fn select(&self, s: &VectorSelector, func: Around) -> Result<Select, EngineError> {
+        let VectorSelector { name: _, matchers, shift, extended, allows_empty_matchers: _ } = s;
+        let smoothed = match extended {
+            None => false,
+            Some(Extended::Smoothed) => true,
+            Some(Extended::Anchored) => {
+                return Err(EngineError::invalid(
+                    "anchored modifier can only be used with range vectors",
+                ));
+            }
+        };
+        Ok(Select {
+            matchers: matchers.clone(),
+            lookup: self.times.lookup(shift)?,
+            lookback: self.lookback,
+            smoothed,
+            func,
+        })
+    }
+
+    /// The windows of a range selector or subquery.
+    pub(super) fn range_source(
+        &self,
+        expr: &Expr,
+        grid: Grid,
+        func: Around,
+    ) -> Result<RangeSource, EngineError> {
+        match &unwrapped(expr).kind {
+            ExprKind::Range(r) => {
+                let RangeSelector { selector, selector_span: _, range } = &**r;
+                let VectorSelector { name: _, matchers, shift, extended, .. } = selector;
+                Ok(RangeSource {
+                    span: expr.span,
+                    lookup: self.times.lookup(shift)?,
+                    range: self.times.duration(range, false)?,
+                    extended: *extended,
+                    lookback: self.lookback,
+                    from: RangeFrom::Series { matchers: matchers.clone(), func },
+                })
+            }
+            ExprKind::Subquery(s) => self.subquery(expr, s, grid),
+            ExprKind::Number { .. }
+            | ExprKind::String(_)
+            | ExprKind::Selector(_)
+            | ExprKind::Call(_)
+            | ExprKind::Aggregate(_)
+            | ExprKind::Binary(_)
+            | ExprKind::Unary(..)
+            | ExprKind::Paren(_) => {
+                Err(EngineError::invalid("expected a range vector as argument"))
+            }
+        }
+    }
+
+    /// The inner grid is aligned to multiples of the subquery's step, and ends
+    /// at the last step of the outer one.
+    fn subquery(
+        &self,
+        expr: &Expr,
+        s: &Subquery,
+        grid: Grid,
+    ) -> Result<RangeSource, EngineError> {
+        let Subquery { expr: inner, range, step, shift } = s;
+        let lookup = self.times.lookup(shift)?;
+        let range = self.times.duration(range, false)?;
+        let step = match step {
+            Some(step) => self.times.duration(step, false)?,
+            None => self.options.default_subquery_step_ms,
+        };
+        if step <= 0 {
+            return Err(EngineError::invalid("subquery step must be at least one millisecond"));
+        }
+        let (first, last) = lookup.span(&grid);
+        let bound = first.saturating_sub(range);
+        let mut start = step * (bound / step);
+        if start <= bound {
+            start = start.saturating_add(step);
+        }
+        let inner_grid = match grid.steps {
+            0 => Grid { start, step, steps: 0 },
+            _ => Grid::range(start, last, step),
+        };
+        Ok(RangeSource {
+            span: expr.span,
+            lookup,
+            range,
+            extended: None,
+            lookback: self.lookback,
+            from: RangeFrom::Subquery(self.boxed(inner, inner_grid, None)?),
+        })
+    }
+
+    fn aggregate(&self, a: &Aggregate, grid: Grid) -> Result<Op, EngineError> {
+        let Aggregate { op, param, expr, without, grouping } = a;
+        let mut grouping = grouping.clone();
+        grouping.sort();
+        let arg = self.node(unwrapped(expr), grid, Some(op.as_str()))?;
+        let param = match param {
+            Some(p) => Some(self.node(unwrapped(p), grid, None)?),
+            None => None,
+        };
+        if *op == AggregateOp::CountValues {
+            let label = match param.as_ref().map(|p| &p.op) {
+                Some(Op::String(label)) => String::from_utf8_lossy(label).into_owned(),
+                _ => String::new(),
+            };
+            if label.is_empty() {
+                return Err(EngineError::execution(format!("invalid label name {label:?}")));
+            }
+        }
+        let (op, without) = (*op, *without);
+        Ok(Op::Aggregate(Box::new(Aggregation { op, arg, param, without, grouping })))
+    }
+
+    fn binary(&self, b: &Binary, grid: Grid) -> Result<Op, EngineError> {
+        let Binary { op, op_span: _, lhs, rhs, return_bool, matching } = b;
+        let (op, return_bool) = (*op, *return_bool);
+        let left = self.node(lhs, grid, None)?;
+        let right = self.node(rhs, grid, None)?;
+        Ok(match (left.value_type, right.value_type) {
+            (ValueType::Scalar, ValueType::Scalar) => {
+                if let (Op::Number(l), Op::Number(r)) = (&left.op, &right.op) {
+                    return Ok(Op::Number(crate::eval::number::binary(op, *l, *r)));
+                }
+                Op::ScalarBinary(op, Box::new(left), Box::new(right))
+            }
+            (ValueType::Scalar, _) => Op::VectorScalar(Box::new(VectorScalar {
+                op,
+                vector: right,
+                scalar: left,
+                swapped: true,
+                return_bool,
+            })),
+            (_, ValueType::Scalar) => Op::VectorScalar(Box::new(VectorScalar {
+                op,
+                vector: left,
+                scalar: right,
+                swapped: false,
+                return_bool,
+            })),
+            _ => {
+                let Some(matching) = matching.clone() else {
+                    return Err(EngineError::invalid("vectors are combined without matching"));
+                };
+                let (lhs, rhs) = (left, right);
+                let binary = VectorBinary { op, lhs, rhs, return_bool, matching };
+                Op::VectorBinary(Box::new(binary))
+            }
+        })
+    }
+
+    /// Whether an expression has one value for all steps.
+    pub(super) fn is_invariant(&self, expr: &Expr) -> bool {
+        is_invariant(expr, &self.times)
+    }
+}
+
+/// The labels that `absent` gives its one series: those of `=` matchers that
+/// are named once.
+pub(super) fn absent_labels(matchers: &[Matcher]) -> varve_model::Labels {
+    let mut builder = varve_model::Labels::empty().builder();
+    let mut seen: Vec<&str> = Vec::new();
+    for m in matchers.iter().filter(|m| m.name() != varve_model::METRIC_NAME) {
+        if m.op() == varve_model::MatchOp::Equal && !seen.contains(&m.name()) {
+            builder.set(m.name(), m.value());
+            seen.push(m.name());
+        } else {
+            builder.remove(m.name());
+        }
+    }
+    builder.build()
+}
+
+/// Whether an operator makes another quantity of its operands.
+pub(crate) fn changes_schema(op: BinaryOp) -> bool {
+    match op {
+        BinaryOp::Add
+        | BinaryOp::Sub
+        | BinaryOp::Mul
+        | BinaryOp::Div
+        | BinaryOp::Mod
+        | BinaryOp::Pow
+        | BinaryOp::Atan2 => true,
+        BinaryOp::Eq
+        | BinaryOp::Ne
+        | BinaryOp::Lt
+        | BinaryOp::Le
+        | BinaryOp::Gt
+        | BinaryOp::Ge
+        | BinaryOp::And
+        | BinaryOp::Or
+        | BinaryOp::Unless
+        | BinaryOp::TrimUpper
+        | BinaryOp::TrimLower => false,
+    }
+}

@@ -1,0 +1,341 @@
+//! The plan: what is computed on which steps, with nothing left to resolve.
+//!
+//! Every node knows its grid of evaluation times. Durations, `@` and offsets
+//! are numbers, parts that are the same at every step stand under
+//! [`Op::Invariant`] on a grid of one step, and what Varve does not evaluate
+//! has been refused. [`build`] makes it from the syntax tree.
+
+mod build;
+mod calls;
+mod info;
+mod invariant;
+mod time;
+
+pub(crate) use build::{changes_schema, plan};
+
+use varve_model::{Labels, Matcher, TimeRange};
+
+use crate::ast::{AggregateOp, BinaryOp, Extended, Span, ValueType, VectorMatching};
+
+/// Evaluation times: `start`, `start + step`, … (`steps` of them).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Grid {
+    /// Milliseconds since the epoch.
+    pub(crate) start: i64,
+    /// Milliseconds; meaningless with less than two steps.
+    pub(crate) step: i64,
+    /// May be 0 under a subquery that no step falls into.
+    pub(crate) steps: usize,
+}
+
+impl Grid {
+    /// One time.
+    pub(crate) fn instant(time: i64) -> Self {
+        Self { start: time, step: 1, steps: 1 }
+    }
+
+    /// The times from `start` to `end`.
+    pub(crate) fn range(start: i64, end: i64, step: i64) -> Self {
+        let steps = match end.checked_sub(start) {
+            Some(d) if d >= 0 && step > 0 => usize::try_from(d / step).map_or(0, |n| n + 1),
+            _ => 0,
+        };
+        Self { start, step: step.max(1), steps }
+    }
+
+    /// The time of a step.
+    pub(crate) fn time(&self, step: usize) -> i64 {
+        self.start.saturating_add(self.step.saturating_mul(step as i64))
+    }
+
+    /// The last time, the first when there is none.
+    pub(crate) fn last(&self) -> i64 {
+        self.time(self.steps.saturating_sub(1))
+    }
+
+    /// Whether it is one time only.
+    pub(crate) fn is_instant(&self) -> bool {
+        self.steps == 1
+    }
+}
+
+/// `offset` and `@`, resolved: a step at `t` reads `at.unwrap_or(t) - offset`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Lookup {
+    pub(crate) at: Option<i64>,
+    pub(crate) offset: i64,
+}
+
+impl Lookup {
+    /// The time that a step at `t` reads.
+    pub(crate) fn of(&self, t: i64) -> i64 {
+        self.at.unwrap_or(t).saturating_sub(self.offset)
+    }
+
+    /// The first and last time read on a grid.
+    pub(crate) fn span(&self, grid: &Grid) -> (i64, i64) {
+        (self.of(grid.start), self.of(grid.last()))
+    }
+}
+
+/// An operator and what it stands for.
+#[derive(Debug)]
+pub(crate) struct Node {
+    /// The bytes of the query that it came from.
+    pub(crate) span: Span,
+    /// What it evaluates to.
+    pub(crate) value_type: ValueType,
+    /// The times it is evaluated at.
+    pub(crate) grid: Grid,
+    /// What it does.
+    pub(crate) op: Op,
+}
+
+/// The operators.
+#[derive(Debug)]
+pub(crate) enum Op {
+    // Scalars.
+    Number(f64),
+    String(Vec<u8>),
+    Time,
+    ScalarOf(Box<Node>),
+    ScalarBinary(BinaryOp, Box<Node>, Box<Node>),
+    ScalarNegate(Box<Node>),
+    MinOf(Box<Node>, Box<Node>),
+    MaxOf(Box<Node>, Box<Node>),
+    /// Evaluated once, the same at every step (scalar or vector).
+    Invariant(Box<Node>),
+    // Vectors.
+    VectorOf(Box<Node>),
+    Select(Select),
+    Timestamp(Select),
+    StartTimestamp(Select),
+    /// `timestamp` of anything but a selector: the time of the step.
+    TimestampOf(Box<Node>),
+    Range(Box<RangeCall>),
+    Absent(Box<Node>, Labels),
+    AbsentOverTime(Box<RangeSource>, Labels),
+    Map(fn(f64) -> f64, Box<Node>),
+    Clamp(Box<Node>, Option<Box<Node>>, Option<Box<Node>>),
+    Round(Box<Node>, Option<Box<Node>>),
+    Date(DatePart, Option<Box<Node>>),
+    HistogramMap(HistogramMap, Box<Node>),
+    HistogramQuantile(Box<Node>, Box<Node>),
+    HistogramQuantiles(Box<Node>, String, Vec<Node>),
+    HistogramFraction(Box<Node>, Box<Node>, Box<Node>),
+    LabelReplace(Box<LabelReplace>),
+    LabelJoin(Box<LabelJoin>),
+    Sort { arg: Box<Node>, descending: bool },
+    SortByLabel { arg: Box<Node>, labels: Vec<String>, descending: bool },
+    Info(Box<Info>),
+    Negate(Box<Node>),
+    VectorScalar(Box<VectorScalar>),
+    VectorBinary(Box<VectorBinary>),
+    Aggregate(Box<Aggregation>),
+    // Matrices, at the top of an instant query only.
+    Matrix(RangeSource),
+    /// An empty vector, which a refused argument value makes.
+    Nothing,
+}
+
+/// An instant selector.
+#[derive(Debug)]
+pub(crate) struct Select {
+    pub(crate) matchers: Vec<Matcher>,
+    pub(crate) lookup: Lookup,
+    /// How far back samples count, in milliseconds.
+    pub(crate) lookback: i64,
+    /// `smoothed`
+    pub(crate) smoothed: bool,
+    /// The function or aggregation around it.
+    pub(crate) func: Option<&'static str>,
+}
+
+/// Where the windows of a range function come from.
+#[derive(Debug)]
+pub(crate) struct RangeSource {
+    /// Where it stands.
+    pub(crate) span: Span,
+    pub(crate) lookup: Lookup,
+    /// The length of the window in milliseconds.
+    pub(crate) range: i64,
+    /// `anchored` or `smoothed`
+    pub(crate) extended: Option<Extended>,
+    /// How far back samples count beyond an extended window, in milliseconds.
+    pub(crate) lookback: i64,
+    pub(crate) from: RangeFrom,
+}
+
+/// The samples of a range.
+#[derive(Debug)]
+pub(crate) enum RangeFrom {
+    /// Stored ones.
+    Series { matchers: Vec<Matcher>, func: Option<&'static str> },
+    /// Those of an expression on its own grid.
+    Subquery(Box<Node>),
+}
+
+/// A function of a range and perhaps scalars.
+#[derive(Debug)]
+pub(crate) struct RangeCall {
+    pub(crate) func: RangeFn,
+    /// Its name, for errors.
+    pub(crate) name: &'static str,
+    pub(crate) source: RangeSource,
+    /// The scalar arguments, in order.
+    pub(crate) params: Vec<Node>,
+    /// Where the first argument stands.
+    pub(crate) first_arg: Span,
+}
+
+/// The functions of ranges.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum RangeFn {
+    Rate,
+    Increase,
+    Delta,
+    Irate,
+    Idelta,
+    Resets,
+    Changes,
+    Deriv,
+    PredictLinear,
+    DoubleExponentialSmoothing,
+    Sum,
+    Avg,
+    Min,
+    Max,
+    Count,
+    First,
+    Last,
+    Present,
+    Stddev,
+    Stdvar,
+    Quantile,
+    Mad,
+    TsOfFirst,
+    TsOfLast,
+    TsOfMin,
+    TsOfMax,
+}
+
+impl RangeFn {
+    /// Whether the result is still the metric that went in.
+    pub(crate) fn keeps_name(self) -> bool {
+        matches!(self, Self::First | Self::Last)
+    }
+}
+
+/// The parts of a date.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum DatePart {
+    DaysInMonth,
+    DayOfMonth,
+    DayOfWeek,
+    DayOfYear,
+    Hour,
+    Minute,
+    Month,
+    Year,
+}
+
+/// The functions of one histogram.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum HistogramMap {
+    Count,
+    Sum,
+    Avg,
+    Stddev,
+    Stdvar,
+}
+
+/// `label_replace(arg, dst, replacement, src, regex)`
+#[derive(Debug)]
+pub(crate) struct LabelReplace {
+    pub(crate) arg: Node,
+    pub(crate) dst: String,
+    pub(crate) replacement: String,
+    pub(crate) src: String,
+    pub(crate) regex: regex::Regex,
+}
+
+/// `label_join(arg, dst, separator, src...)`
+#[derive(Debug)]
+pub(crate) struct LabelJoin {
+    pub(crate) arg: Node,
+    pub(crate) dst: String,
+    pub(crate) separator: String,
+    pub(crate) src: Vec<String>,
+}
+
+/// `info(arg, selector)`
+#[derive(Debug)]
+pub(crate) struct Info {
+    pub(crate) arg: Node,
+    /// The matchers of the second argument.
+    pub(crate) matchers: Vec<Matcher>,
+    /// When info series are looked up.
+    pub(crate) lookup: Lookup,
+    pub(crate) lookback: i64,
+}
+
+/// A vector and a scalar.
+#[derive(Debug)]
+pub(crate) struct VectorScalar {
+    pub(crate) op: BinaryOp,
+    pub(crate) vector: Node,
+    pub(crate) scalar: Node,
+    /// Whether the scalar stands on the left.
+    pub(crate) swapped: bool,
+    pub(crate) return_bool: bool,
+}
+
+/// Two vectors.
+#[derive(Debug)]
+pub(crate) struct VectorBinary {
+    pub(crate) op: BinaryOp,
+    pub(crate) lhs: Node,
+    pub(crate) rhs: Node,
+    pub(crate) return_bool: bool,
+    pub(crate) matching: VectorMatching,
+}
+
+/// An aggregation.
+#[derive(Debug)]
+pub(crate) struct Aggregation {
+    pub(crate) op: AggregateOp,
+    pub(crate) arg: Node,
+    /// A scalar, or a string for `count_values`.
+    pub(crate) param: Option<Node>,
+    pub(crate) without: bool,
+    /// Sorted.
+    pub(crate) grouping: Vec<String>,
+}
+
+impl Select {
+    /// The samples that the selector can need on a grid.
+    pub(crate) fn fetch(&self, grid: &Grid) -> TimeRange {
+        let (first, last) = self.lookup.span(grid);
+        let end = if self.smoothed { last.saturating_add(self.lookback) } else { last };
+        TimeRange::new(first.saturating_sub(self.lookback), end)
+    }
+}
+
+impl RangeSource {
+    /// The samples that the windows can need on a grid.
+    pub(crate) fn fetch(&self, grid: &Grid) -> TimeRange {
+        let (first, last) = self.lookup.span(grid);
+        let (before, after) = self.margins();
+        let start = first.saturating_sub(self.range).saturating_sub(before);
+        TimeRange::new(start, last.saturating_add(after))
+    }
+
+    /// How far beyond the window samples are looked at, left and right.
+    pub(crate) fn margins(&self) -> (i64, i64) {
+        match self.extended {
+            None => (0, 0),
+            Some(Extended::Anchored) => (self.lookback, 0),
+            Some(Extended::Smoothed) => (self.lookback, self.lookback),
+        }
+    }
+}
