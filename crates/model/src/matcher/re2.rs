@@ -18,6 +18,7 @@ pub(super) fn translate(pattern: &str) -> Result<String, String> {
         pos: 0,
         out: String::with_capacity(pattern.len() + 8),
         has_operand: false,
+        operand_end: 0,
         open_groups: 0,
     };
     t.run()?;
@@ -30,6 +31,8 @@ struct Translator<'a> {
     out: String,
     /// Whether a repetition would have something to repeat.
     has_operand: bool,
+    /// Where what would be repeated ends in `out`.
+    operand_end: usize,
     open_groups: usize,
 }
 
@@ -88,6 +91,7 @@ impl<'a> Translator<'a> {
         while let Some(c) = self.peek() {
             let start = self.pos;
             let mut repeat = None;
+            let groups = self.open_groups;
             match c {
                 '(' => self.group()?,
                 ')' => {
@@ -130,6 +134,10 @@ impl<'a> Translator<'a> {
                     self.literal(c);
                 }
             }
+            let only_flags = c == '(' && self.open_groups == groups;
+            if !only_flags {
+                self.operand_end = self.out.len();
+            }
             last_repeat = repeat;
         }
         if self.open_groups == 0 { Ok(()) } else { fail("missing closing )", self.pattern) }
@@ -151,7 +159,8 @@ impl<'a> Translator<'a> {
         if !self.has_operand {
             return fail("missing argument to repetition operator", what);
         }
-        self.out.push_str(what);
+        // Flags may stand between: `a(?i)*` repeats `a`.
+        self.out.insert_str(self.operand_end, what);
         Ok(())
     }
 
@@ -225,11 +234,7 @@ impl<'a> Translator<'a> {
                 }
                 _ => {
                     let what = &self.pattern[start..self.pos];
-                    return if self.pos == self.pattern.len() && !what.ends_with(['x', 'u']) {
-                        fail("missing closing )", self.pattern)
-                    } else {
-                        fail("invalid or unsupported Perl syntax", what)
-                    };
+                    return fail("invalid or unsupported Perl syntax", what);
                 }
             }
         }
