@@ -1,1 +1,16 @@
-//! The harness of the whole-system tests: real processes, real ports, real disks.
+//! The harness of the whole-system tests: real processes, real ports, real
+//! disks, and Prometheus 3.15 as the judge.
+//!
+//! Processes end with the value that started them, by their own pid. Parts
+//! that are not installed are skipped loudly, and are an error in CI.
+
+#![allow(clippy::print_stderr, clippy::missing_panics_doc, reason = "a harness reports and fails loudly")]
+
+pub mod compare;
+pub mod http;
+pub mod oracle;
+pub mod parts;
+pub mod process;
+pub mod remote_write;
+pub mod scrape;
+pub mod varve;
