@@ -27,6 +27,7 @@ impl<'a> Cursor<'a> {
     }
 
     /// The next byte.
+    #[inline]
     pub(super) fn byte(&mut self, what: &'static str) -> Result<u8, ChunkError> {
         let (first, rest) = self.bytes.split_first().ok_or(ChunkError::Truncated(what))?;
         self.bytes = rest;
@@ -41,7 +42,18 @@ impl<'a> Cursor<'a> {
     }
 
     /// The next varint.
+    #[inline]
     pub(super) fn varint(&mut self, what: &'static str) -> Result<u64, ChunkError> {
+        match self.bytes.split_first() {
+            Some((&byte, rest)) if byte < 0x80 => {
+                self.bytes = rest;
+                Ok(byte.into())
+            }
+            _ => self.long_varint(what),
+        }
+    }
+
+    fn long_varint(&mut self, what: &'static str) -> Result<u64, ChunkError> {
         let mut value = 0u64;
         for (i, &byte) in self.bytes.iter().take(10).enumerate() {
             value |= u64::from(byte & 0x7f) << (7 * i);
@@ -60,6 +72,7 @@ impl<'a> Cursor<'a> {
     }
 
     /// The next zigzag varint.
+    #[inline]
     pub(super) fn signed(&mut self, what: &'static str) -> Result<i64, ChunkError> {
         self.varint(what).map(unzigzag)
     }

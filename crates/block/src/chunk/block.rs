@@ -37,18 +37,34 @@ pub(super) fn plan(residuals: &[i64]) -> Plan {
     if full <= 1 {
         return whole(residuals.len(), min, full);
     }
-    let (best, high) = plan_from(residuals, min, full);
-    // Nearly all of them far above the least: it is an outlier.
-    if full < 3 || high * 8 < residuals.len() * 7 {
+    let best = plan_from(residuals, min, full);
+    // If most lie in a much narrower range, the least may be an outlier.
+    let (low, high) = core(residuals);
+    if low == min || bit_length(high.wrapping_sub(low) as u64) + 2 > full {
         return best;
     }
-    let mut sorted = [0i64; BLOCK];
-    let sorted = &mut sorted[..residuals.len()];
-    sorted.copy_from_slice(residuals);
-    let at = residuals.len() / 16;
-    let (_, low, _) = sorted.select_nth_unstable(at);
-    let (other, _) = plan_from(residuals, *low, 64);
+    let other = plan_from(residuals, low, 64);
     if other.bits < best.bits { other } else { best }
+}
+
+/// Bits that hold most residuals, roughly.
+pub(super) fn core_width(residuals: &[i64]) -> u32 {
+    let (low, high) = core(residuals);
+    bit_length(high.wrapping_sub(low) as u64)
+}
+
+/// A range that holds most residuals: the second least and second greatest of
+/// every eighth.
+fn core(residuals: &[i64]) -> (i64, i64) {
+    let (mut least, mut low) = (i64::MAX, i64::MAX);
+    let (mut most, mut high) = (i64::MIN, i64::MIN);
+    for &r in residuals.iter().step_by(residuals.len().div_ceil(16).max(1)) {
+        low = low.min(least.max(r));
+        least = least.min(r);
+        high = high.max(most.min(r));
+        most = most.max(r);
+    }
+    if low > high { (least, most) } else { (low, high) }
 }
 
 /// A block without patches.
@@ -62,21 +78,26 @@ fn head_bits(reference: i64) -> u64 {
     8 + 8 * u64::from(bit_length(zigzag(reference)).max(1).div_ceil(7))
 }
 
-/// The best width for a reference, and how many residuals need nearly all of
-/// the `full` bits.
-fn plan_from(residuals: &[i64], reference: i64, full: u32) -> (Plan, usize) {
+/// The best width for a reference, `full` being one without patches.
+fn plan_from(residuals: &[i64], reference: i64, full: u32) -> Plan {
     // How many residuals need how many bits; below the reference, more than there are.
-    let mut needs = [0u32; 65];
-    for r in residuals {
-        needs[bit_length(r.wrapping_sub(reference) as u64) as usize] += 1;
+    // Two tallies in turn, as neighbours often need the same.
+    let mut needs = [[0u16; 65]; 2];
+    let need = |r: &i64| bit_length(r.wrapping_sub(reference) as u64) as usize;
+    let (pairs, odd) = residuals.as_chunks::<2>();
+    for [a, b] in pairs {
+        needs[0][need(a)] += 1;
+        needs[1][need(b)] += 1;
     }
-    let high = (needs[full as usize] + needs[full as usize - 1]) as usize;
+    for r in odd {
+        needs[0][need(r)] += 1;
+    }
     let count = residuals.len() as u64;
     let mut best = whole(residuals.len(), reference, full);
     let base = best.bits - count * u64::from(full);
     let (mut patches, mut needed) = (0u64, 0u64);
     for width in (0..full).rev() {
-        let more = u64::from(needs[width as usize + 1]);
+        let more = u64::from(needs[0][width as usize + 1] + needs[1][width as usize + 1]);
         patches += more;
         // One below the reference is held to need few bits more than the rest.
         needed += more * u64::from(if width == 63 { 16 } else { width + 1 });
@@ -89,7 +110,7 @@ fn plan_from(residuals: &[i64], reference: i64, full: u32) -> (Plan, usize) {
             best = Plan { reference, width, bits };
         }
     }
-    (best, high)
+    best
 }
 
 /// Appends a block of 1 to 128 residuals.
@@ -104,12 +125,10 @@ pub(super) fn encode(residuals: &[i64], out: &mut Vec<u8>) {
         beyond |= offset & !mask;
         *slot = offset & mask;
     }
-    if beyond == 0 {
-        out.push(width as u8);
-        put_signed(out, reference);
-    } else {
-        out.push(width as u8 | PATCHED);
-        put_signed(out, reference);
+    out.push(if beyond == 0 { width as u8 } else { width as u8 | PATCHED });
+    put_signed(out, reference);
+    pack::pack(slots, width, out);
+    if beyond != 0 {
         let above = |r: &i64| r.wrapping_sub(reference) >> width;
         let patches = residuals.iter().filter(|r| above(r) != 0).count();
         out.push(patches as u8);
@@ -118,10 +137,9 @@ pub(super) fn encode(residuals: &[i64], out: &mut Vec<u8>) {
             put_signed(out, above(r));
         }
     }
-    pack::pack(slots, width, out);
 }
 
-/// Reads a block of `count` residuals; what lies behind them is undefined.
+/// Reads a block of `count` residuals; what lies behind them has no meaning.
 pub(super) fn decode(
     from: &mut Cursor<'_>,
     count: usize,
@@ -133,30 +151,22 @@ pub(super) fn decode(
         return Err(ChunkError::Field { field: "block width", value: width.into() });
     }
     let reference = from.signed("block reference")?;
-    let mut patches = [(0u8, 0i64); BLOCK];
-    let mut patched = 0;
+    let packed = from.take(pack::packed_len(count, width), "packed residuals")?;
+    pack::unpack(packed, width, reference, residuals);
     if head & PATCHED != 0 {
-        patched = usize::from(from.byte("patch count")?);
-        if patched > count {
-            return Err(ChunkError::Field { field: "patch count", value: patched as u64 });
+        let patches = from.byte("patch count")?;
+        if usize::from(patches) > count {
+            return Err(ChunkError::Field { field: "patch count", value: patches.into() });
         }
-        for patch in &mut patches[..patched] {
+        for _ in 0..patches {
             let at = from.byte("patch position")?;
             if usize::from(at) >= count {
                 return Err(ChunkError::Field { field: "patch position", value: at.into() });
             }
-            *patch = (at, from.signed("patch")?);
+            let above = from.signed("patch")?.checked_shl(width).unwrap_or(0);
+            let r = &mut residuals[usize::from(at)];
+            *r = r.wrapping_add(above);
         }
-    }
-    let mut slots = [0u64; BLOCK];
-    let packed = from.take(pack::packed_len(count, width), "packed residuals")?;
-    pack::unpack(packed, width, &mut slots);
-    for (r, slot) in residuals.iter_mut().zip(&slots) {
-        *r = (*slot as i64).wrapping_add(reference);
-    }
-    for (at, above) in &patches[..patched] {
-        let r = &mut residuals[usize::from(*at)];
-        *r = r.wrapping_add(above.checked_shl(width).unwrap_or(0));
     }
     Ok(())
 }

@@ -1,7 +1,7 @@
 //! Which transform leaves the fewest bits: found from a sample, in one pass a
 //! candidate.
 //!
-//! Up to 256 values are looked at whole, of more four stretches of 48. The
+//! Up to 128 values are looked at whole, of more three stretches of 48. The
 //! price of a stretch is what [`block::plan`] says that it would take, so the
 //! estimate and the encoder agree.
 
@@ -11,9 +11,9 @@ use super::pack::BLOCK;
 /// Binary places of a slope.
 const SLOPE_BITS: u32 = 20;
 /// A sample is whole up to this length.
-const WHOLE: usize = 2 * BLOCK;
+const WHOLE: usize = BLOCK;
 /// Else it is this many stretches
-const STRETCHES: usize = 4;
+const STRETCHES: usize = 3;
 /// of this length.
 const STRETCH: usize = 48;
 
@@ -34,7 +34,15 @@ pub(super) enum Transform {
 
 /// The line's height at `index`, the first value being at 0.
 pub(super) fn predict(slope: i64, index: i64) -> i64 {
-    slope.wrapping_mul(index) >> SLOPE_BITS
+    rounded(slope.wrapping_mul(index))
+}
+
+/// `scaled / 2^20`, rounded down. Where this wraps it is merely a bad
+/// prediction; the detour leaves a shift that vector units have.
+#[inline(always)]
+pub(super) fn rounded(scaled: i64) -> i64 {
+    const LIFT: i64 = 1 << 62;
+    (scaled.wrapping_add(LIFT) as u64 >> SLOPE_BITS) as i64 - (LIFT >> SLOPE_BITS)
 }
 
 impl Transform {
@@ -89,80 +97,87 @@ pub(super) fn transform(offsets: &[i64]) -> Transform {
         return Transform::Constant;
     }
     let slope = slope(offsets);
-    let mut plain = 0;
-    let mut delta = 0;
-    let mut delta2 = 8;
-    let mut linear = 24;
-    let mut scratch = [0i64; BLOCK];
-    sample(offsets.len(), |start, len| {
-        let at = |i: usize| if i == 0 { 0 } else { offsets[i - 1] };
-        let values = &offsets[start..start + len];
-        let scratch = &mut scratch[..len];
-        plain += block::plan(values).bits;
-        for (out, (i, v)) in scratch.iter_mut().zip((start..).zip(values)) {
-            *out = v.wrapping_sub(at(i));
-        }
-        delta += block::plan(scratch).bits;
-        if slope != 0 {
-            for (out, (i, v)) in scratch.iter_mut().zip((start..).zip(values)) {
-                *out = v.wrapping_sub(predict(slope, i as i64 + 1));
-            }
-            linear += block::plan(scratch).bits;
-        }
-        for (out, (i, v)) in scratch.iter_mut().zip((start..).zip(values)) {
-            let before = if i < 2 { 0 } else { at(i - 1) };
-            // The first difference is held elsewhere.
-            let now = if i == 0 { 0 } else { v.wrapping_sub(at(i)) };
-            let last = if i == 0 { 0 } else { at(i).wrapping_sub(before) };
-            *out = now.wrapping_sub(last);
-        }
-        delta2 += block::plan(scratch).bits;
-    });
+    // In the order in which they are quick to undo; the second is what the
+    // stream holds beside its blocks.
+    let candidates = [
+        (Transform::Plain, 0),
+        (Transform::Delta, 0),
+        (Transform::Linear { slope }, 24),
+        (Transform::Delta2 { step }, 8),
+    ];
+    let mut prices = candidates.map(|(_, price)| price);
     if slope == 0 {
-        linear = u64::MAX;
+        prices[2] = u64::MAX;
     }
-    let least = plain.min(delta).min(linear).min(delta2);
-    if plain == least {
-        Transform::Plain
-    } else if delta == least {
-        Transform::Delta
-    } else if linear == least {
-        Transform::Linear { slope }
-    } else {
-        Transform::Delta2 { step }
+    let mut scratch = [[0i64; BLOCK]; 4];
+    sample(offsets.len(), |start, len| {
+        let [plain, delta, linear, delta2] = &mut scratch;
+        plain[..len].copy_from_slice(&offsets[start..start + len]);
+        let before = |back: usize| (start + 1).checked_sub(back).map_or(0, |i| offset(offsets, i));
+        let (mut last, mut last_step) = (before(1), before(1).wrapping_sub(before(2)));
+        for (i, &v) in plain[..len].iter().enumerate() {
+            let step = v.wrapping_sub(last);
+            delta[i] = step;
+            delta2[i] = step.wrapping_sub(last_step);
+            linear[i] = v.wrapping_sub(predict(slope, (start + i) as i64 + 1));
+            (last, last_step) = (v, step);
+        }
+        if start == 0 {
+            // The first difference is held elsewhere.
+            delta2[0] = 0;
+        }
+        let widths = [0, 1, 2, 3].map(|k| block::core_width(&scratch[k][..len]));
+        let least = widths.iter().min().copied().unwrap_or(0);
+        for ((price, residuals), width) in prices.iter_mut().zip(&scratch).zip(widths) {
+            // Far worse than another one: a rough price will do.
+            let far = width > least + 3;
+            let rough = len as u64 * u64::from(width);
+            let bits = if far { rough } else { block::plan(&residuals[..len]).bits };
+            *price = price.saturating_add(bits);
+        }
+    });
+    let mut best = 0;
+    for (k, price) in prices.iter().enumerate() {
+        if *price < prices[best] {
+            best = k;
+        }
     }
+    candidates[best].0
+}
+
+/// The offset of value `i`, the first value being 0.
+fn offset(offsets: &[i64], i: usize) -> i64 {
+    if i == 0 { 0 } else { offsets[i - 1] }
 }
 
 /// Calls `with` for each stretch (start, length ≤ 128) to look at.
 fn sample(len: usize, mut with: impl FnMut(usize, usize)) {
     if len <= WHOLE {
-        for start in (0..len).step_by(BLOCK) {
-            with(start, BLOCK.min(len - start));
-        }
-        return;
+        return with(0, len);
     }
     for i in 0..STRETCHES {
         with((len - STRETCH) * i / (STRETCHES - 1), STRETCH);
     }
 }
 
-/// The slope of the least-squares line, as [`predict`] wants it; 0 if there
-/// is none worth trying.
+/// The slope of the least-squares line through up to 128 values, as [`predict`]
+/// wants it; 0 if there is none worth trying.
 fn slope(offsets: &[i64]) -> i64 {
-    let n = offsets.len() as f64;
     if offsets.len() < 4 {
         return 0;
     }
+    let stride = offsets.len().div_ceil(128);
+    let n = offsets.len().div_ceil(stride) as f64;
     // Centred on the middle index, so that the sum of indexes is zero.
     let middle = (n - 1.0) / 2.0;
     let (mut sum, mut index) = (0.0, -middle);
-    for &v in offsets {
+    for &v in offsets.iter().step_by(stride) {
         sum += index * v as f64;
         index += 1.0;
     }
-    let slope = sum * 12.0 / (n * (n * n - 1.0));
+    let slope = sum * 12.0 / (n * (n * n - 1.0)) / stride as f64;
     let scaled = slope * f64::from(1u32 << SLOPE_BITS);
-    if slope.abs() < 1.0 / n || scaled.abs() > 1e13 {
+    if slope.abs() < 1.0 / offsets.len() as f64 || scaled.abs() > 1e13 {
         return 0;
     }
     scaled.round() as i64

@@ -50,6 +50,9 @@ pub(super) fn from_ordered(i: i64) -> f64 {
 
 /// Finds the form of `values` and what does not fit it.
 pub(super) fn recognise(values: &[f64]) -> (Form, Vec<Run>) {
+    if let Some(found) = integers(values) {
+        return (found, Vec::new());
+    }
     if let Some(found) = scale(values, 0, 0) {
         return found;
     }
@@ -73,6 +76,23 @@ pub(super) fn recognise(values: &[f64]) -> (Form, Vec<Run>) {
         Some(exponent) => sums(values, exponent),
         None => (Form::Bits(values.iter().map(|v| ordered(*v)).collect()), Vec::new()),
     }
+}
+
+/// The frequent case, in one plain loop: all values are integers.
+fn integers(values: &[f64]) -> Option<Form> {
+    let mut scaled = Vec::with_capacity(values.len());
+    for values in values.chunks(64) {
+        let mut differ = 0;
+        scaled.extend(values.iter().map(|v| {
+            let i = *v as i64;
+            differ |= (i as f64).to_bits() ^ v.to_bits();
+            i
+        }));
+        if differ != 0 {
+            return None;
+        }
+    }
+    Some(Form::Decimals { exponent: 0, scaled })
 }
 
 /// Whether a value fits no decimal form, whatever the exponent.

@@ -8,7 +8,7 @@
 use super::ChunkError;
 use super::bits::{Cursor, put_signed, put_varint};
 use super::block;
-use super::choose::{self, Transform, predict};
+use super::choose::{self, Transform};
 use super::pack::BLOCK;
 
 const KIND: u8 = 0b0_0111;
@@ -75,7 +75,9 @@ pub(super) fn decode(
     }
     let first = from.signed("first integer")?;
     let divisor = if head & DIVISOR != 0 { from.varint("divisor")? as i64 } else { 1 };
-    let mut state = State { first, divisor, index: 0, last: 0, step: 0, slope: 0 };
+    // Without a divisor, offsets are undone on top of the first value.
+    let base = if divisor == 1 { first } else { 0 };
+    let mut state = State { first, divisor, base, index: 0, last: base, step: 0, slope: 0 };
     let mut left = count - 1;
     sink(&[first]);
     let apply = match head & KIND {
@@ -90,8 +92,10 @@ pub(super) fn decode(
             state.step = from.signed("first step")?;
             if left > 0 {
                 left -= 1;
-                state.last = state.step;
-                sink(&[state.finish(state.step)]);
+                state.last = base.wrapping_add(state.step);
+                let mut second = [state.last];
+                state.multiply(&mut second);
+                sink(&second);
             }
             State::delta2
         }
@@ -142,6 +146,8 @@ fn repeat(mut left: usize, mut run: impl FnMut(usize)) {
 struct State {
     first: i64,
     divisor: i64,
+    /// Added to each offset: the first value, or 0 if there is a divisor.
+    base: i64,
     /// How many offsets have been undone.
     index: i64,
     /// The last offset.
@@ -152,20 +158,20 @@ struct State {
 }
 
 impl State {
-    fn finish(&self, offset: i64) -> i64 {
-        offset.wrapping_mul(self.divisor).wrapping_add(self.first)
-    }
-
-    fn finish_all(&self, block: &mut [i64; BLOCK]) {
-        if self.divisor == 1 {
-            block.iter_mut().for_each(|v| *v = v.wrapping_add(self.first));
-        } else {
-            block.iter_mut().for_each(|v| *v = self.finish(*v));
+    /// Undoes the division.
+    fn multiply(&self, block: &mut [i64]) {
+        if self.divisor != 1 {
+            for v in block {
+                *v = v.wrapping_mul(self.divisor).wrapping_add(self.first);
+            }
         }
     }
 
     fn plain(&mut self, block: &mut [i64; BLOCK]) {
-        self.finish_all(block);
+        for v in &mut *block {
+            *v = v.wrapping_add(self.base);
+        }
+        self.multiply(block);
     }
 
     fn delta(&mut self, block: &mut [i64; BLOCK]) {
@@ -175,7 +181,7 @@ impl State {
             *v = last;
         }
         self.last = last;
-        self.finish_all(block);
+        self.multiply(block);
     }
 
     fn delta2(&mut self, block: &mut [i64; BLOCK]) {
@@ -186,14 +192,16 @@ impl State {
             *v = last;
         }
         (self.last, self.step) = (last, step);
-        self.finish_all(block);
+        self.multiply(block);
     }
 
     fn linear(&mut self, block: &mut [i64; BLOCK]) {
-        for (i, v) in block.iter_mut().enumerate() {
-            *v = v.wrapping_add(predict(self.slope, self.index + i as i64 + 1));
+        let mut height = self.slope.wrapping_mul(self.index + 1);
+        for v in &mut *block {
+            *v = v.wrapping_add(choose::rounded(height)).wrapping_add(self.base);
+            height = height.wrapping_add(self.slope);
         }
         self.index += BLOCK as i64;
-        self.finish_all(block);
+        self.multiply(block);
     }
 }

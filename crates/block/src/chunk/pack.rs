@@ -1,7 +1,7 @@
 //! Bit-packing of up to 128 numbers of one width, 0 to 64 bits.
 //!
 //! Value `i` lies at bit `i × width`, bits counted from the lowest of the first
-//! byte. A full block of 128 is `16 × width` bytes; each width has a loop of
+//! byte. A full block of 128 is `16 × width` bytes; each width has code of
 //! its own, in which every shift is a constant. A shorter block is the same
 //! cut off at the byte that holds its last bit.
 
@@ -37,53 +37,90 @@ pub(super) fn pack(values: &[u64], width: u32, out: &mut Vec<u8>) {
     out.extend_from_slice(&word.to_le_bytes()[..fill.div_ceil(8) as usize]);
 }
 
-/// Unpacks a block from exactly its bytes; what lies behind its last value in
-/// `out` is left undefined (but is never uninitialised).
-pub(super) fn unpack(bytes: &[u8], width: u32, out: &mut [u64; BLOCK]) {
-    if bytes.len() == width as usize * BLOCK / 8 {
-        UNPACK[width as usize](bytes, out);
-        return;
-    }
-    let mut padded = [0u8; BLOCK * 8];
-    padded[..bytes.len()].copy_from_slice(bytes);
-    UNPACK[width as usize](&padded[..width as usize * BLOCK / 8], out);
+/// Unpacks a block from exactly its bytes and adds `reference` to each value;
+/// what lies behind the last value in `out` has no meaning.
+pub(super) fn unpack(bytes: &[u8], width: u32, reference: i64, out: &mut [i64; BLOCK]) {
+    UNPACK[width as usize](bytes, reference, out);
 }
 
-/// Unpacks a full block of `16 × W` bytes.
-fn unpack_full<const W: usize>(bytes: &[u8], out: &mut [u64; BLOCK]) {
-    let mask = mask(W as u32);
-    let halves = bytes.chunks_exact(8 * W).zip(out.as_chunks_mut::<64>().0);
-    for (bytes, out) in halves {
-        let mut words = [0u64; W];
-        for (word, bytes) in words.iter_mut().zip(bytes.as_chunks::<8>().0) {
-            *word = u64::from_le_bytes(*bytes);
-        }
+type Unpack = fn(&[u8], i64, &mut [i64; BLOCK]);
+
+/// Value `i` of 64 that lie in `words`.
+#[inline(always)]
+fn value<const W: usize>(words: &[u64; W], i: usize) -> u64 {
+    let (word, shift) = (i * W / 64, i * W % 64);
+    let low = words[word] >> shift;
+    let value = if shift + W > 64 { low | words[word + 1] << (64 - shift) } else { low };
+    value & (u64::MAX >> (64 - W))
+}
+
+/// The words of 64 values, zeros where `bytes` ends.
+#[inline(always)]
+fn words<const W: usize>(bytes: &[u8]) -> [u64; W] {
+    let mut words = [0u64; W];
+    let (whole, rest) = bytes.as_chunks::<8>();
+    for (word, bytes) in words.iter_mut().zip(whole) {
+        *word = u64::from_le_bytes(*bytes);
+    }
+    if let Some(word) = words.get_mut(whole.len()) {
+        *word = rest.iter().rev().fold(0, |word, byte| word << 8 | u64::from(*byte));
+    }
+    words
+}
+
+/// The two halves of a block, the second empty in a short one.
+#[inline(always)]
+fn halves<'a, const W: usize>(
+    bytes: &'a [u8],
+    out: &'a mut [i64; BLOCK],
+) -> impl Iterator<Item = (&'a [u8], &'a mut [i64; 64])> {
+    bytes.chunks(8 * W).zip(out.as_chunks_mut::<64>().0)
+}
+
+macro_rules! unrolled {
+    ($out:ident, $words:ident, $reference:ident, $($i:literal)*) => {
+        $($out[$i] = (value(&$words, $i) as i64).wrapping_add($reference);)*
+    };
+}
+
+/// For narrow values: every shift is a constant.
+#[rustfmt::skip]
+fn narrow<const W: usize>(bytes: &[u8], reference: i64, out: &mut [i64; BLOCK]) {
+    for (bytes, out) in halves::<W>(bytes, out) {
+        let words = words::<W>(bytes);
+        unrolled!(out, words, reference,
+            0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20 21 22 23 24 25 26 27 28 29 30 31
+            32 33 34 35 36 37 38 39 40 41 42 43 44 45 46 47 48 49 50 51 52 53 54 55 56 57 58 59 60
+            61 62 63);
+    }
+}
+
+/// For wide values, which are rare.
+fn wide<const W: usize>(bytes: &[u8], reference: i64, out: &mut [i64; BLOCK]) {
+    for (bytes, out) in halves::<W>(bytes, out) {
+        let words = words::<W>(bytes);
         for (i, out) in out.iter_mut().enumerate() {
-            let (word, shift) = (i * W / 64, i * W % 64);
-            let mut value = words[word] >> shift;
-            if shift + W > 64 {
-                value |= words[word + 1] << (64 - shift);
-            }
-            *out = value & mask;
+            *out = (value(&words, i) as i64).wrapping_add(reference);
         }
     }
 }
 
-/// A block of no bits.
-fn zeros(_: &[u8], out: &mut [u64; BLOCK]) {
-    out.fill(0);
+/// Values of no bits.
+fn none(_: &[u8], reference: i64, out: &mut [i64; BLOCK]) {
+    out.fill(reference);
 }
-
-type Unpack = fn(&[u8], &mut [u64; BLOCK]);
 
 macro_rules! table {
-    ($($width:literal)*) => { [zeros, $(unpack_full::<$width>),*] };
+    ($($narrow:literal)*; $($wide:literal)*) => {
+        [none, $(narrow::<$narrow>,)* $(wide::<$wide>),*]
+    };
 }
 
 #[rustfmt::skip]
 const UNPACK: [Unpack; 65] = table!(
-    1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20 21 22 23 24 25 26 27 28 29 30 31 32
-    33 34 35 36 37 38 39 40 41 42 43 44 45 46 47 48 49 50 51 52 53 54 55 56 57 58 59 60 61 62 63 64
+    1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20 21 22 23 24;
+    25 26 27 28 29 30 31 32 33 34 35 36 37 38 39 40 41 42 43 44 45 46 47 48 49 50 51 52 53 54 55
+    56 57 58 59 60 61 62 63 64
 );
 
 #[cfg(test)]
@@ -101,8 +138,10 @@ mod tests {
                 pack(&values, width, &mut bytes);
                 assert_eq!(bytes.len(), packed_len(count, width), "{count} of {width} bits");
                 let mut out = [0; BLOCK];
-                unpack(&bytes, width, &mut out);
-                assert_eq!(out[..count], values, "{count} of {width} bits");
+                unpack(&bytes, width, -7, &mut out);
+                let expected: Vec<i64> =
+                    values.iter().map(|v| (*v as i64).wrapping_sub(7)).collect();
+                assert_eq!(out[..count], expected, "{count} of {width} bits");
             }
         }
     }

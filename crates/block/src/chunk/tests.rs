@@ -3,6 +3,7 @@
 
 mod damage;
 mod floats;
+mod golden;
 mod times;
 
 use proptest::prelude::*;
