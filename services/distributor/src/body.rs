@@ -14,6 +14,9 @@ const DECODED_FACTOR: usize = 4;
 /// Metric families and what they say of themselves.
 pub(crate) type Families = Vec<(String, Metadata)>;
 
+/// Names and values of one series, as sent.
+pub(crate) type Pairs<'a> = Vec<(&'a str, &'a str)>;
+
 /// A decompressed request.
 pub(crate) struct Body {
     pub(crate) bytes: Vec<u8>,
@@ -59,7 +62,7 @@ impl Body {
     pub(crate) fn labels(
         &self,
         wanted: &BTreeSet<u32>,
-    ) -> Result<HashMap<u32, Vec<(&str, &str)>>, DecodeError> {
+    ) -> Result<HashMap<u32, Pairs<'_>>, DecodeError> {
         let mut found = HashMap::with_capacity(wanted.len());
         if wanted.is_empty() {
             return Ok(found);

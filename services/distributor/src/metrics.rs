@@ -88,8 +88,9 @@ impl Metrics {
         }
     }
 
-    pub(crate) fn reference(&self, hit: bool) {
-        self.references.with_label_values(&[if hit { "hit" } else { "miss" }]).inc();
+    pub(crate) fn lookups(&self, [misses, hits]: [u64; 2]) {
+        self.references.with_label_values(&["miss"]).inc_by(misses);
+        self.references.with_label_values(&["hit"]).inc_by(hits);
     }
 
     pub(crate) fn unknown(&self, n: usize) {

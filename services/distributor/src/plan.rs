@@ -8,12 +8,12 @@ use varve_model::{Labels, Metadata, MetricType, TenantId};
 use varve_wire::batch::{BatchSeries, SeriesId, WriteBatch};
 use varve_wire::remote_write::{DecodeError, RawSeries};
 
+use crate::Limits;
 use crate::body::Body;
 use crate::cache::{Entry, References};
 use crate::refusal::{Reason, Refusals};
 use crate::shard::Shards;
 use crate::validate::{self, Times};
-use crate::{Limits, Metrics};
 
 /// A batch is closed when it is about this long before compression, so that
 /// no message between processes grows with the request.
@@ -27,7 +27,6 @@ pub(crate) struct Planner<'a> {
     pub(crate) shards: &'a Shards,
     pub(crate) references: &'a References,
     pub(crate) times: Times,
-    pub(crate) metrics: &'a Metrics,
 }
 
 /// What is to be sent where, and what was refused already.
@@ -38,6 +37,8 @@ pub(crate) struct Plan {
     /// Batches by partition, in order.
     pub(crate) partitions: BTreeMap<u32, Vec<Pending>>,
     pub(crate) refusals: Refusals,
+    /// Series whose reference was not known, and was.
+    pub(crate) lookups: [u64; 2],
     /// Families whose 2.0 metadata is in this request's batches already.
     families: HashSet<(u32, String)>,
 }
@@ -98,7 +99,7 @@ impl Planner<'_> {
                     }
                 }
             };
-            self.metrics.reference(known.is_some());
+            plan.lookups[usize::from(known.is_some())] += 1;
             self.series(&mut plan, ordinal, raw, (id, partition), known);
             Ok(())
         })?;

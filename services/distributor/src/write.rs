@@ -93,6 +93,7 @@ impl Distributor {
 
         let received = plan.received;
         self.metrics.received(received);
+        self.metrics.lookups(plan.lookups);
         self.check_rate(tenant, &limits, received)?;
 
         let forwarder = Forwarder {
@@ -150,7 +151,6 @@ impl Distributor {
             shards,
             references: &self.references,
             times: Times::new(self.clock.now_ms(), limits),
-            metrics: &self.metrics,
         };
         Ok(planner.plan(body)?)
     }
