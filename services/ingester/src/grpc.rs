@@ -1,0 +1,86 @@
+//! The gRPC face: decode, call, encode.
+
+use tokio_stream::wrappers::ReceiverStream;
+use tonic::{Request, Response, Status, async_trait};
+use varve_wire::v1;
+use varve_wire::v1::ingest_server::Ingest;
+use varve_wire::v1::store_server::Store;
+
+use crate::error::Result as Answer;
+use crate::start::Ingester;
+
+impl Ingester {
+    /// Counts the outcome of a call and makes it an answer.
+    fn answer<T>(&self, call: &str, answer: Answer<T>) -> Result<Response<T>, Status> {
+        let answer = answer.map_err(Status::from);
+        self.metrics.request(call, &answer);
+        answer.map(Response::new)
+    }
+}
+
+#[async_trait]
+impl Ingest for Ingester {
+    async fn append(
+        &self,
+        request: Request<v1::AppendRequest>,
+    ) -> Result<Response<v1::AppendResponse>, Status> {
+        self.answer("append", self.run_append(request.into_inner()).await)
+    }
+
+    async fn ship(
+        &self,
+        request: Request<v1::ShipRequest>,
+    ) -> Result<Response<v1::ShipResponse>, Status> {
+        self.answer("ship", self.run_ship(request.into_inner()).await)
+    }
+}
+
+#[async_trait]
+impl Store for Ingester {
+    type SelectStream = ReceiverStream<Result<v1::SelectFrame, Status>>;
+    type SeriesStream = ReceiverStream<Result<v1::SeriesFrame, Status>>;
+
+    async fn select(
+        &self,
+        request: Request<v1::SelectRequest>,
+    ) -> Result<Response<Self::SelectStream>, Status> {
+        let frames = self.run_select(request.into_inner()).await;
+        self.answer("select", frames.map(ReceiverStream::new))
+    }
+
+    async fn series(
+        &self,
+        request: Request<v1::SeriesRequest>,
+    ) -> Result<Response<Self::SeriesStream>, Status> {
+        let frames = self.run_series(request.into_inner()).await;
+        self.answer("series", frames.map(ReceiverStream::new))
+    }
+
+    async fn label_names(
+        &self,
+        request: Request<v1::LabelNamesRequest>,
+    ) -> Result<Response<v1::LabelsResponse>, Status> {
+        self.answer("label_names", self.run_label_names(request.into_inner()).await)
+    }
+
+    async fn label_values(
+        &self,
+        request: Request<v1::LabelValuesRequest>,
+    ) -> Result<Response<v1::LabelsResponse>, Status> {
+        self.answer("label_values", self.run_label_values(request.into_inner()).await)
+    }
+
+    async fn exemplars(
+        &self,
+        request: Request<v1::ExemplarsRequest>,
+    ) -> Result<Response<v1::ExemplarsResponse>, Status> {
+        self.answer("exemplars", self.run_exemplars(request.into_inner()).await)
+    }
+
+    async fn metadata(
+        &self,
+        request: Request<v1::MetadataRequest>,
+    ) -> Result<Response<v1::MetadataResponse>, Status> {
+        self.answer("metadata", self.run_metadata(request.into_inner()).await)
+    }
+}

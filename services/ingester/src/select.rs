@@ -1,0 +1,69 @@
+//! Streaming recent series with samples: one snapshot of every partition, then
+//! frames of bounded size, never further ahead of the reader than one channel.
+
+use tokio::sync::mpsc;
+use tonic::Status;
+use varve_head::HeadRead;
+use varve_query::frames::FrameBuilder;
+use varve_wire::{convert, v1};
+
+use crate::error::{IngesterError, Result};
+use crate::scope::blocking;
+use crate::start::Ingester;
+
+/// Frames that may wait for the reader.
+pub(crate) const FRAMES_AHEAD: usize = 4;
+
+/// A stream of frames.
+pub(crate) type Frames<T> = mpsc::Receiver<std::result::Result<T, Status>>;
+
+impl Ingester {
+    pub(crate) async fn run_select(
+        &self,
+        request: v1::SelectRequest,
+    ) -> Result<Frames<v1::SelectFrame>> {
+        let scope = self.read_scope(request.scope.as_ref())?;
+        let matchers = convert::read_matchers(&request.matchers)?;
+        let limit = if request.max_series == 0 { u64::MAX } else { request.max_series };
+        let reads: Vec<HeadRead> = blocking("a select", move || {
+            let select = |p: &std::sync::Arc<varve_head::Partition>| {
+                p.select(&scope.tenant, &matchers, scope.range)
+            };
+            Ok(scope.partitions.iter().map(select).collect())
+        })
+        .await?;
+        let (send, receive) = mpsc::channel(FRAMES_AHEAD);
+        let series_sent = self.metrics.series_sent.clone();
+        tokio::task::spawn_blocking(move || {
+            let released_at = reads.iter().map(|read| read.released_at).max().unwrap_or(0);
+            let mut frames = FrameBuilder::new(released_at);
+            for (sent, series) in (1_u64..).zip(reads.into_iter().flatten()) {
+                let series = match series {
+                    Ok(_) if sent > limit => {
+                        let text = format!("more than {limit} series match (limit max_series)");
+                        let _ = send.blocking_send(Err(Status::resource_exhausted(text)));
+                        return;
+                    }
+                    Ok(series) => series,
+                    Err(error) => {
+                        let _ = send.blocking_send(Err(IngesterError::from(error).into()));
+                        return;
+                    }
+                };
+                series_sent.inc();
+                // A reader that went away ends the work, at the latest here.
+                let gone = match frames.push(series) {
+                    Some(frame) => send.blocking_send(Ok(frame)).is_err(),
+                    None => send.is_closed(),
+                };
+                if gone {
+                    return;
+                }
+            }
+            if let Some(frame) = frames.finish() {
+                let _ = send.blocking_send(Ok(frame));
+            }
+        });
+        Ok(receive)
+    }
+}

@@ -1,0 +1,227 @@
+//! Cutting windows and shipping them: build, upload, commit, say so.
+//!
+//! A cut is an entry of the log, so a restart finds the cuts that have not
+//! shipped and ships them. Doing any step twice is harmless: a block gets a
+//! new name each time it is built, one that nobody committed is collected as
+//! an orphan, and the catalog takes a (tenant, partition, window, cut) once.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use ulid::Ulid;
+use varve_bucket::{Change, CutKey, paths};
+use varve_head::Cut;
+use varve_model::TenantId;
+use varve_runtime::failpoint;
+use varve_wire::v1;
+
+use crate::build::{Built, window};
+use crate::error::Result;
+use crate::start::{Hosted, Ingester};
+
+/// The first pause after a failure.
+const FIRST_BACKOFF: Duration = Duration::from_secs(1);
+
+/// Blocks of a partition that are built but not committed.
+pub(crate) type Waiting = BTreeMap<(Cut, TenantId), Built>;
+
+impl Ingester {
+    /// Ships everything that the named partitions hold, whatever its age.
+    pub(crate) async fn run_ship(&self, request: v1::ShipRequest) -> Result<v1::ShipResponse> {
+        let mut ids = request.partitions;
+        if ids.is_empty() {
+            ids.extend(self.partitions.keys());
+        }
+        let mut blocks = Vec::new();
+        for id in ids {
+            let shipped = self.ship_all(self.hosted(id)?).await?;
+            blocks.extend(shipped.iter().map(Ulid::to_string));
+        }
+        Ok(v1::ShipResponse { blocks })
+    }
+
+    /// Cuts and ships what is due, again and again; backs off while it fails.
+    pub(crate) async fn ship_loop(self, hosted: Arc<Hosted>) {
+        let mut backoff = FIRST_BACKOFF;
+        loop {
+            let pause = match self.ship_due(&hosted).await {
+                Ok(_) => {
+                    backoff = FIRST_BACKOFF;
+                    self.config.ship_check_interval.0
+                }
+                Err(error) => {
+                    let pause = backoff;
+                    backoff = (backoff * 2).min(self.config.ship_max_backoff.0);
+                    let seconds = pause.as_secs();
+                    tracing::warn!(partition = hosted.id, %error, seconds, "ship, tried again later");
+                    pause
+                }
+            };
+            tokio::time::sleep(pause).await;
+        }
+    }
+
+    /// Cuts the windows that are due, and ships all cuts that have not shipped.
+    pub(crate) async fn ship_due(&self, hosted: &Hosted) -> Result<Vec<Ulid>> {
+        let mut waiting = hosted.waiting.lock().await;
+        for key in hosted.partition.due(self.clock.now_ms()) {
+            hosted.partition.cut(key.window_end, false).await?;
+        }
+        self.ship_cuts(hosted, &mut waiting).await
+    }
+
+    /// Cuts and ships everything.
+    pub(crate) async fn ship_all(&self, hosted: &Hosted) -> Result<Vec<Ulid>> {
+        let mut waiting = hosted.waiting.lock().await;
+        for key in hosted.partition.uncut() {
+            hosted.partition.cut(key.window_end, true).await?;
+        }
+        self.ship_cuts(hosted, &mut waiting).await
+    }
+
+    /// Ships the partition's open cuts, oldest first. One that cannot be built
+    /// does not hold up the others; a bucket that is away does.
+    async fn ship_cuts(&self, hosted: &Hosted, waiting: &mut Waiting) -> Result<Vec<Ulid>> {
+        let partition = hosted.id.to_string();
+        let unshipped = self.metrics.unshipped.with_label_values(&[&partition]);
+        let cuts = hosted.partition.unfinished_cuts();
+        let mut left = i64::try_from(cuts.len()).unwrap_or(i64::MAX);
+        unshipped.set(left);
+        let mut blocks = Vec::new();
+        let mut first_error = None;
+        for cut in cuts {
+            let timer = self.metrics.ship_seconds.start_timer();
+            match self.ship_cut(hosted, waiting, cut, &mut blocks).await {
+                Ok(()) => {
+                    timer.observe_duration();
+                    self.metrics.cuts_shipped.inc();
+                    left -= 1;
+                    unshipped.set(left);
+                }
+                Err(error) => {
+                    timer.stop_and_discard();
+                    self.metrics.ship_failures.inc();
+                    let away = error.kind().is_retryable();
+                    first_error.get_or_insert(error);
+                    if away {
+                        break;
+                    }
+                }
+            }
+        }
+        first_error.map_or(Ok(blocks), Err)
+    }
+
+    async fn ship_cut(
+        &self,
+        hosted: &Hosted,
+        waiting: &mut Waiting,
+        cut: Cut,
+        blocks: &mut Vec<Ulid>,
+    ) -> Result<()> {
+        let mut versions = BTreeMap::new();
+        for tenant in hosted.partition.cut_tenants(&cut) {
+            let version = match self.committed_before(hosted, &cut, &tenant).await? {
+                Some(version) => version,
+                None => self.ship_tenant(hosted, waiting, cut, &tenant, blocks).await?,
+            };
+            versions.insert(tenant, version);
+        }
+        failpoint!("ship.before-shipped", |_| Err(crate::IngesterError::Failpoint(
+            "before-shipped"
+        )));
+        hosted.partition.shipped(&cut, versions).await?;
+        failpoint!("ship.after-shipped", |_| Err(crate::IngesterError::Failpoint("after-shipped")));
+        tracing::info!(
+            partition = hosted.id,
+            window_end = cut.window_end,
+            cut = cut.number,
+            "shipped"
+        );
+        Ok(())
+    }
+
+    /// The catalog version that lists the cut's block, if it does: an earlier
+    /// attempt got that far. Only saves work; the commit itself checks again.
+    async fn committed_before(
+        &self,
+        hosted: &Hosted,
+        cut: &Cut,
+        tenant: &TenantId,
+    ) -> Result<Option<u64>> {
+        let newest = self.catalog.newest(tenant).await?;
+        let listed = newest.blocks(window(cut)).await?;
+        let found = listed.iter().any(|block| {
+            block.level == 0
+                && block.partition == hosted.id
+                && block.cut == cut.number
+                && block.range.end == cut.window_end
+        });
+        Ok(found.then(|| newest.version()))
+    }
+
+    /// Builds (unless that is done), uploads and commits one block.
+    async fn ship_tenant(
+        &self,
+        hosted: &Hosted,
+        waiting: &mut Waiting,
+        cut: Cut,
+        tenant: &TenantId,
+        blocks: &mut Vec<Ulid>,
+    ) -> Result<u64> {
+        let key = (cut, tenant.clone());
+        let mut built = match waiting.remove(&key) {
+            Some(built) => built,
+            None => {
+                failpoint!("ship.before-build", |_| Err(crate::IngesterError::Failpoint(
+                    "before-build"
+                )));
+                self.build(hosted, cut, tenant).await?
+            }
+        };
+        match self.upload_and_commit(hosted, &cut, tenant, &mut built).await {
+            Ok(version) => {
+                self.metrics.blocks_shipped.inc();
+                self.metrics.bytes_shipped.inc_by(built.block.entry.size());
+                blocks.push(built.block.entry.id);
+                Ok(version)
+            }
+            Err(error) => {
+                // Anything else (too old, a file is gone) is built again.
+                if error.kind().is_retryable() {
+                    waiting.insert(key, built);
+                }
+                Err(error)
+            }
+        }
+    }
+
+    async fn upload_and_commit(
+        &self,
+        hosted: &Hosted,
+        cut: &Cut,
+        tenant: &TenantId,
+        built: &mut Built,
+    ) -> Result<u64> {
+        let entry = &built.block.entry;
+        if !built.uploaded {
+            for (number, (name, file)) in built.block.files.iter().enumerate() {
+                let path = paths::block_file(tenant, entry.id, name);
+                self.catalog.bucket().put_file(&path, file).await?;
+                if number == 0 {
+                    failpoint!("ship.after-upload-some", |_| Err(crate::IngesterError::Failpoint(
+                        "after-upload-some"
+                    )));
+                }
+            }
+            built.uploaded = true;
+        }
+        failpoint!("ship.before-commit", |_| Err(crate::IngesterError::Failpoint("before-commit")));
+        let key = CutKey { partition: hosted.id, window_end: cut.window_end, cut: cut.number };
+        let change = Change::ship(key, vec![entry.clone()]);
+        let committed = self.catalog.commit(tenant, change).await?;
+        failpoint!("ship.after-commit", |_| Err(crate::IngesterError::Failpoint("after-commit")));
+        Ok(committed.version())
+    }
+}

@@ -1,0 +1,1 @@
+//! Tests of the ingester through its gRPC services.
