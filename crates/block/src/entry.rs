@@ -130,3 +130,65 @@ impl BlockEntry {
         self.overlaps(range) && self.matches_names(matchers)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn entry(names: (&str, &str)) -> BlockEntry {
+        BlockEntry {
+            id: Ulid::nil(),
+            range: TimeRange::new(0, 100),
+            min_time: 10,
+            max_time: 90,
+            min_hash: 100,
+            max_hash: 199,
+            level: 0,
+            resolution: 0,
+            sources: Vec::new(),
+            term: 0,
+            index: 0,
+            partition: 0,
+            cut: 0,
+            created_ms: 0,
+            series: 1,
+            samples: 1,
+            min_name: names.0.to_owned(),
+            max_name: names.1.to_owned(),
+            files: BTreeMap::new(),
+        }
+    }
+
+    #[test]
+    fn names_prune() {
+        let check = |names, op, value: &str, expected| {
+            let matcher = Matcher::new(op, METRIC_NAME, value).expect("valid pattern");
+            assert_eq!(entry(names).matches_names(&[matcher]), expected, "{names:?} {value}");
+        };
+        use varve_model::MatchOp::{Equal, NotEqual, Regex};
+        check(("b", "d"), Equal, "a", false);
+        check(("b", "d"), Equal, "b", true);
+        check(("b", "d"), Equal, "e", false);
+        check(("b", "d"), Equal, "", false);
+        check(("", "d"), Equal, "", true);
+        check(("b", "d"), Regex, "a|e", false);
+        check(("b", "d"), Regex, "a|c", true);
+        check(("b", "d"), Regex, "x.*", true);
+        check(("b", "b"), Regex, "x.*", false);
+        check(("b", "b"), NotEqual, "b", false);
+        check(("b", "d"), NotEqual, "b", true);
+    }
+
+    #[test]
+    fn times_and_hashes_prune() {
+        let e = entry(("a", "a"));
+        let times = [(0, 9, false), (0, 10, true), (89, 200, true), (90, 200, false)];
+        for (start, end, expected) in times {
+            assert_eq!(e.overlaps(&TimeRange::new(start, end)), expected, "({start}, {end}]");
+        }
+        let hashes = [(0, 99, false), (0, 100, true), (199, 300, true), (200, 300, false)];
+        for (min, max, expected) in hashes {
+            assert_eq!(e.matches_hashes(min, max), expected, "{min}..={max}");
+        }
+    }
+}

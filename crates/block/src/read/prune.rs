@@ -26,10 +26,9 @@ pub(super) fn select_rows(
                 min.is_none_or(|min| min <= v) && max.is_none_or(|max| v <= max)
             })
         };
-        if let Some(s) = metadata.row_group(group).column(*column).statistics() {
-            if !wanted(s.min_bytes_opt(), s.max_bytes_opt()) {
-                return None;
-            }
+        let bounds = metadata.row_group(group).column(*column).statistics();
+        if bounds.is_some_and(|b| !wanted(b.min_bytes_opt(), b.max_bytes_opt())) {
+            return None;
         }
         if let Some(pages) = page_selection(metadata, group, *column, rows, wanted) {
             selection = selection.intersection(&pages);

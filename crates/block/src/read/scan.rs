@@ -147,7 +147,7 @@ impl Plan {
             }
         }
         let mut builder =
-            ParquetRecordBatchStreamBuilder::new_with_metadata(source.clone(), metadata.clone())
+            ParquetRecordBatchStreamBuilder::new_with_metadata(source, metadata.clone())
                 .with_batch_size(BATCH_ROWS)
                 .with_row_group_selections(vec![RowGroupSelection::new(group, Some(selection))]);
         if few {

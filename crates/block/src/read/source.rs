@@ -260,18 +260,19 @@ mod tests {
 
     #[test]
     fn near_ranges_become_one_request() {
-        let check = |ranges: &[Range<u64>], expected: &[Range<u64>]| {
-            assert_eq!(join_ranges(ranges, 100 << 20), expected, "{ranges:?}");
+        let check = |ranges: &[(u64, u64)], expected: &[(u64, u64)]| {
+            let of = |pairs: &[(u64, u64)]| pairs.iter().map(|p| p.0..p.1).collect::<Vec<_>>();
+            assert_eq!(join_ranges(&of(ranges), 100 << 20), of(expected), "{ranges:?}");
         };
-        let k = 64 << 10;
+        let (k, m) = (64 << 10, 1 << 20);
         check(&[], &[]);
-        check(&[5..5], &[]);
-        check(&[5..6], &[0..k]);
-        check(&[5..6, k + 1..k + 2], &[0..2 * k]);
-        check(&[10 * k..11 * k, 0..1], &[0..k, 10 * k..11 * k]);
-        check(&[4 * k..5 * k, 0..1], &[0..5 * k]);
-        check(&[(100 << 20) - 1..100 << 20], &[(100 << 20) - k..100 << 20]);
-        check(&[0..20 << 20, 5 << 20..6 << 20], &[0..20 << 20]);
-        check(&[0..16 << 20, 16 << 20..17 << 20], &[0..16 << 20, 16 << 20..17 << 20]);
+        check(&[(5, 5)], &[]);
+        check(&[(5, 6)], &[(0, k)]);
+        check(&[(5, 6), (k + 1, k + 2)], &[(0, 2 * k)]);
+        check(&[(10 * k, 11 * k), (0, 1)], &[(0, k), (10 * k, 11 * k)]);
+        check(&[(4 * k, 5 * k), (0, 1)], &[(0, 5 * k)]);
+        check(&[(100 * m - 1, 100 * m)], &[(100 * m - k, 100 * m)]);
+        check(&[(0, 20 * m), (5 * m, 6 * m)], &[(0, 20 * m)]);
+        check(&[(0, 16 * m), (16 * m, 17 * m)], &[(0, 16 * m), (16 * m, 17 * m)]);
     }
 }
