@@ -1,0 +1,3 @@
+//! See `varve_fuzz::chunk`.
+#![no_main]
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| varve_fuzz::chunk::times(bytes));
