@@ -24,6 +24,9 @@ pub struct FileEntry {
 /// [`BlockMeta`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BlockEntry {
+    /// Format version of the block, see [`crate::BLOCK_VERSION`].
+    #[serde(default = "first_version")]
+    pub version: u32,
     /// The block's identity and the name of its folder.
     #[serde(with = "crate::text::ulid")]
     pub id: Ulid,
@@ -76,6 +79,7 @@ impl BlockEntry {
             footer_crc32c: f.footer_crc32c,
         };
         Self {
+            version: meta.version,
             id: meta.id,
             range: meta.range,
             min_time: meta.min_time,
@@ -131,12 +135,18 @@ impl BlockEntry {
     }
 }
 
+/// The version of an entry that does not name one.
+fn first_version() -> u32 {
+    1
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn entry(names: (&str, &str)) -> BlockEntry {
         BlockEntry {
+            version: first_version(),
             id: Ulid::nil(),
             range: TimeRange::new(0, 100),
             min_time: 10,

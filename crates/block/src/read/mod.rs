@@ -26,6 +26,7 @@ use self::scan::{Found, Wanted, scan, schema_of};
 use self::source::Source;
 pub use self::verify::verify;
 use self::vocabulary::FirstOf;
+use crate::meta::BLOCK_VERSION;
 use crate::schema::{self, EXEMPLARS, LABELS, METADATA, SAMPLES, SERIES, TIMESTAMPS};
 use crate::{BlockEntry, BlockError, BlockFiles, EncodedSeries, Result};
 
@@ -211,6 +212,10 @@ impl BlockReader {
 impl Inner {
     /// Opens a file, once; `None` when the block does not have it.
     async fn open(&self, name: &'static str) -> Result<Option<Source>> {
+        if self.entry.version > BLOCK_VERSION {
+            let (found, supported) = (self.entry.version, BLOCK_VERSION);
+            return Err(BlockError::Version { found, supported });
+        }
         let Some(entry) = self.entry.files.get(name) else {
             return Ok(None);
         };
@@ -245,7 +250,8 @@ impl Inner {
 
     async fn chunks(&self) -> Result<Chunks> {
         let (samples, timestamps) = futures::try_join!(self.need(SAMPLES), self.open(TIMESTAMPS))?;
-        Ok(Chunks { samples, timestamps, term: self.entry.term, index: self.entry.index })
+        let (term, index) = (self.entry.term, self.entry.index);
+        Ok(Chunks { samples, timestamps, vectors: Arc::default(), term, index })
     }
 }
 

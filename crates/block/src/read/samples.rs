@@ -3,10 +3,12 @@
 
 use std::collections::{BTreeSet, HashMap};
 use std::ops::Range;
+use std::sync::Arc;
 
 use arrow_array::{BooleanArray, RecordBatch};
 use arrow_schema::ArrowError;
 use bytes::Bytes;
+use futures::lock::Mutex;
 use futures::stream::TryStreamExt;
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{ArrowPredicateFn, RowFilter, RowGroupSelection, RowSelection};
@@ -21,6 +23,8 @@ use crate::{BlockError, ChunkKind, EncodedChunk, EncodedSeries, Result, chunk};
 
 /// Rows that are decoded at a time.
 const BATCH_ROWS: usize = 1024;
+/// Bytes of timestamp vectors that one select remembers.
+const MAX_VECTORS: usize = 32 << 20;
 
 /// Reads chunks: the two files, and the order that the block has in merges.
 #[derive(Clone)]
@@ -28,15 +32,24 @@ pub(super) struct Chunks {
     pub(super) samples: Source,
     /// Absent when the block shares no vector.
     pub(super) timestamps: Option<Source>,
+    /// Those vectors that were read before.
+    pub(super) vectors: Arc<Mutex<Vectors>>,
     pub(super) term: u64,
     pub(super) index: u64,
+}
+
+/// Vectors by id: how many times, and the coded times.
+#[derive(Default)]
+pub(super) struct Vectors {
+    by_id: HashMap<i32, (u32, Bytes)>,
+    bytes: usize,
 }
 
 /// A row whose times may still be in `timestamps.parquet`.
 struct Row {
     at: usize,
     chunk: EncodedChunk,
-    /// Id, first and length of its times, unless inline.
+    /// Id and first of its times, unless inline.
     shared: Option<(i32, u32)>,
 }
 
@@ -168,7 +181,7 @@ impl Chunks {
             .timestamps
             .as_ref()
             .ok_or_else(|| BlockError::corrupt(TIMESTAMPS, "it is missing"))?;
-        let vectors = read_vectors(source, &ids).await?;
+        let vectors = self.vectors(source, ids).await?;
         let mut parts: HashMap<(i32, u32, u32), Bytes> = HashMap::new();
         for row in rows {
             let Some((id, first)) = row.shared else {
@@ -188,6 +201,42 @@ impl Chunks {
             };
         }
         Ok(())
+    }
+}
+
+impl Chunks {
+    /// The vectors with these ids, fetching those that are not at hand.
+    async fn vectors(
+        &self,
+        source: &Source,
+        ids: BTreeSet<i32>,
+    ) -> Result<HashMap<i32, (u32, Bytes)>> {
+        let mut found = HashMap::new();
+        let mut missing = BTreeSet::new();
+        let known = self.vectors.lock().await;
+        for id in ids {
+            match known.by_id.get(&id) {
+                Some(vector) => drop(found.insert(id, vector.clone())),
+                None => drop(missing.insert(id)),
+            }
+        }
+        drop(known);
+        if missing.is_empty() {
+            return Ok(found);
+        }
+        let fetched = read_vectors(source, &missing).await?;
+        let mut known = self.vectors.lock().await;
+        for (id, (count, bytes)) in &fetched {
+            // A copy, as the bytes share the memory of a whole page.
+            let bytes = Bytes::copy_from_slice(bytes);
+            if known.bytes + bytes.len() > MAX_VECTORS {
+                *known = Vectors::default();
+            }
+            known.bytes += bytes.len();
+            known.by_id.insert(*id, (*count, bytes.clone()));
+            found.insert(*id, (*count, bytes));
+        }
+        Ok(found)
     }
 }
 
