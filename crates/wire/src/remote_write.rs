@@ -19,7 +19,7 @@ pub mod v2;
 
 pub use fingerprint::{Fingerprints, TenantFingerprints};
 pub use series::{RawExemplar, RawHistogram, RawMetadata, RawSeries, SeriesFault};
-pub use snappy::decompress;
+pub use snappy::{decompress, decompressed_len};
 
 /// Why a request cannot be read.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

@@ -19,6 +19,10 @@ pub struct Config {
     /// Memory for references of known series; about 100 bytes each. Too
     /// little makes labels travel again, which costs CPU and network.
     pub reference_cache: ByteSize,
+    /// Bytes that requests under way may take, counted as twice their length
+    /// after decompression. Beyond it the answer is 503; the process stays
+    /// alive instead. A request that is larger by itself waits for no other.
+    pub inflight: ByteSize,
 }
 
 impl Default for Config {
@@ -28,6 +32,7 @@ impl Default for Config {
             retry_backoff: HumanDuration(std::time::Duration::from_millis(50)),
             retry_after: HumanDuration::from_secs(5),
             reference_cache: ByteSize(128 << 20),
+            inflight: ByteSize(512 << 20),
         }
     }
 }

@@ -35,6 +35,14 @@ pub enum WriteError {
         /// When the request would pass.
         retry_after: Duration,
     },
+    /// Too much is under way already.
+    #[error("requests under way take {taken} bytes, the limit is {limit} (inflight)")]
+    Overloaded {
+        /// What they take.
+        taken: u64,
+        /// What they may take.
+        limit: u64,
+    },
     /// A partition did not take its share, but may later.
     #[error("partition {partition} is not available: {message}")]
     Unavailable {
@@ -61,7 +69,7 @@ impl WriteError {
             Self::Decode(e) if e.is_too_large() => ErrorKind::TooLarge,
             Self::Decode(_) => ErrorKind::Invalid,
             Self::Rate { .. } => ErrorKind::Limited,
-            Self::Unavailable { .. } => ErrorKind::Unavailable,
+            Self::Overloaded { .. } | Self::Unavailable { .. } => ErrorKind::Unavailable,
             Self::Failed { .. } => ErrorKind::Internal,
         }
     }

@@ -14,6 +14,7 @@ mod cache;
 mod config;
 mod error;
 mod forward;
+mod inflight;
 mod limits;
 mod metrics;
 mod partitions;

@@ -3,6 +3,7 @@
 
 mod answers;
 mod fake;
+mod grpc;
 mod references;
 mod validation;
 
@@ -42,15 +43,23 @@ fn bench(limits: LimitsPatch) -> Bench {
 }
 
 fn bench_of(partitions: u32, limits: LimitsPatch) -> Bench {
+    bench_with(partitions, limits, config())
+}
+
+/// Settings with which nothing waits for long.
+fn config() -> Config {
+    Config {
+        request_timeout: HumanDuration(Duration::from_millis(300)),
+        retry_backoff: HumanDuration(Duration::from_millis(1)),
+        ..Config::default()
+    }
+}
+
+fn bench_with(partitions: u32, limits: LimitsPatch, config: Config) -> Bench {
     let fake = Arc::new(Fake::new(partitions));
     let clock = Arc::new(ManualClock::new(NOW));
     let (limits, receiver) = watch::channel(overrides(limits));
     let registry = Registry::new();
-    let config = Config {
-        request_timeout: HumanDuration(Duration::from_millis(300)),
-        retry_backoff: HumanDuration(Duration::from_millis(1)),
-        ..Config::default()
-    };
     let deps = Deps {
         partitions: fake.clone(),
         limits: receiver,

@@ -12,11 +12,12 @@ use tokio::sync::watch;
 use varve_api::{Protocol, WriteReply, WriteRequest, Writer};
 use varve_model::TenantId;
 use varve_runtime::{Clock, RateLimitedLog};
-use varve_wire::remote_write::{Fingerprints, decompress};
+use varve_wire::remote_write::{Fingerprints, decompress, decompressed_len};
 
 use crate::body::Body;
 use crate::cache::References;
 use crate::forward::{Forwarder, Outcome};
+use crate::inflight::{Inflight, Share};
 use crate::plan::{Plan, Planner};
 use crate::rate::Rates;
 use crate::shard::Shards;
@@ -32,6 +33,7 @@ pub struct Distributor {
     fingerprints: Fingerprints,
     references: References,
     rates: Rates,
+    inflight: Inflight,
     metrics: Metrics,
     refusals_log: RateLimitedLog,
     errors_log: RateLimitedLog,
@@ -65,6 +67,7 @@ impl Distributor {
         let every = Duration::from_secs(10);
         Self {
             references: References::new(config.reference_cache.0),
+            inflight: Inflight::new(config.inflight.0),
             config,
             partitions: deps.partitions,
             limits: deps.limits,
@@ -85,7 +88,7 @@ impl Distributor {
     ) -> Result<WriteReply, WriteError> {
         let deadline = tokio::time::Instant::now() + self.config.request_timeout.0;
         let limits = self.limits.borrow().tenant(tenant).clone();
-        let body = self.open(tenant, &request, &limits)?;
+        let (body, _share) = self.open(tenant, &request, &limits)?;
         let count = self.partitions.count();
         let shards = Shards::new(tenant, count, limits.partitions);
         let generation = limits.generation(count);
@@ -119,21 +122,23 @@ impl Distributor {
         Ok(reply)
     }
 
-    /// Decompresses within the tenant's limits.
+    /// Decompresses within the tenant's limits and the process' room.
     fn open(
         &self,
         tenant: &TenantId,
         request: &WriteRequest,
         limits: &Limits,
-    ) -> Result<Body, WriteError> {
+    ) -> Result<(Body, Share<'_>), WriteError> {
         let (got, limit) = (request.body.len(), limits.max_request_bytes.0);
         if got as u64 > limit {
             return Err(WriteError::Body { got, limit });
         }
         let limit = usize::try_from(limits.max_decompressed_bytes.0).unwrap_or(usize::MAX);
+        let len = decompressed_len(&request.body, limit)?;
+        let share = self.inflight.take((len as u64).saturating_mul(2))?;
         let bytes = decompress(&request.body, limit)?;
         let fingerprints = self.fingerprints.tenant(tenant);
-        Ok(Body { bytes, protocol: request.protocol, fingerprints, limit })
+        Ok((Body { bytes, protocol: request.protocol, fingerprints, limit }, share))
     }
 
     fn plan(

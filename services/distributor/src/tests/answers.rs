@@ -1,6 +1,7 @@
 //! Statuses, counts and messages.
 
 use tonic::Status;
+use varve_runtime::config::ByteSize;
 
 use super::fake::Fault;
 use super::*;
@@ -124,6 +125,22 @@ async fn a_partition_that_hangs_is_given_up() {
     assert_eq!((reply.status, reply.samples), (503, 0));
 }
 
+/// The second request finds no room while the first one waits for its answer.
+#[tokio::test]
+async fn overload_is_503_before_memory_runs_out() {
+    let bench =
+        bench_with(1, LimitsPatch::default(), Config { inflight: ByteSize(100), ..config() });
+    bench.fake.fail(0, Fault::Hang);
+    let request = Request::default().float(UP, NOW, 1.0);
+    let (first, second) =
+        tokio::join!(bench.send(Protocol::V1, &request), bench.send(Protocol::V1, &request));
+    assert_eq!((first.status, second.status), (503, 503));
+    assert!(first.message.contains("the request's time is over"), "{}", first.message);
+    assert!(second.message.contains("the limit is 100 (inflight)"), "{}", second.message);
+    assert!(second.retry_after.is_some());
+    assert_eq!(bench.send(Protocol::V1, &request).await.status, 204);
+}
+
 #[tokio::test]
 async fn what_should_not_occur_is_500_and_not_repeated_here() {
     let bench = bench(LimitsPatch::default());
@@ -166,7 +183,6 @@ async fn only_the_tenants_own_rate_is_429() {
 
 #[tokio::test]
 async fn large_and_damaged_bodies() {
-    use varve_runtime::config::ByteSize;
     let bench = bench(LimitsPatch {
         max_request_bytes: Some(ByteSize(1000)),
         max_decompressed_bytes: Some(ByteSize(4000)),
