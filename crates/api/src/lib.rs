@@ -1,15 +1,31 @@
-//! Every public HTTP route on one page.
+//! Every public HTTP route on one page: [`routes`].
 //!
 //! The roles behind the routes are traits: [`Writer`], [`Querier`],
 //! [`Admin`]. This is the only crate that names axum.
 
 mod admin;
+mod json;
+mod layers;
+mod metrics;
+mod ops;
+mod params;
 mod querier;
+mod query;
+mod reply;
+pub mod routes;
+mod series;
+mod status;
+mod tenant;
+mod write;
 mod writer;
+
+#[cfg(test)]
+mod tests;
 
 pub use admin::Admin;
 pub use querier::{
     Answer, InstantQuery, MetadataQuery, Querier, Query, QueryError, RangeQuery, SeriesExemplars,
     SeriesQuery,
 };
+pub use routes::{BuildInfo, Services, router};
 pub use writer::{Protocol, WriteReply, WriteRequest, Writer};

@@ -1,0 +1,213 @@
+//! Query results as JSON, byte for byte as Prometheus writes them: times in
+//! seconds with up to three decimals, values as strings.
+
+mod histogram;
+
+use std::fmt::Write;
+
+use varve_model::{Labels, Series};
+use varve_promql::value::{QueryValue, Value};
+
+use histogram::push_histogram;
+
+/// Appends a JSON string.
+pub(crate) fn push_string(out: &mut String, text: &str) {
+    out.push('"');
+    let mut from = 0;
+    for (i, b) in text.bytes().enumerate() {
+        // All that is escaped is ASCII.
+        let escape = match b {
+            b'"' => "\\\"",
+            b'\\' => "\\\\",
+            b'\n' => "\\n",
+            b'\r' => "\\r",
+            b'\t' => "\\t",
+            0..0x20 => "",
+            _ => continue,
+        };
+        out.push_str(&text[from..i]);
+        out.push_str(escape);
+        if escape.is_empty() {
+            // Writing to a String cannot fail.
+            let _ = write!(out, "\\u{b:04x}");
+        }
+        from = i + 1;
+    }
+    out.push_str(&text[from..]);
+    out.push('"');
+}
+
+/// Appends a JSON array.
+pub(crate) fn push_list<T>(
+    out: &mut String,
+    items: impl IntoIterator<Item = T>,
+    mut push: impl FnMut(&mut String, T),
+) {
+    out.push('[');
+    for (i, item) in items.into_iter().enumerate() {
+        if i > 0 {
+            out.push(',');
+        }
+        push(out, item);
+    }
+    out.push(']');
+}
+
+/// Appends a time in seconds.
+pub(crate) fn push_time(out: &mut String, ms: i64) {
+    if ms < 0 {
+        out.push('-');
+    }
+    let ms = ms.unsigned_abs();
+    // Writing to a String cannot fail.
+    let _ = write!(out, "{}", ms / 1000);
+    if !ms.is_multiple_of(1000) {
+        let _ = write!(out, ".{:03}", ms % 1000);
+    }
+}
+
+/// Appends a number as a string: Go's shortest form, with an exponent below
+/// 1e-6 and from 1e21.
+pub(crate) fn push_float(out: &mut String, v: f64) {
+    let abs = v.abs();
+    // Writing to a String cannot fail.
+    let _ = match v {
+        _ if v.is_nan() => write!(out, "\"NaN\""),
+        f64::INFINITY => write!(out, "\"+Inf\""),
+        f64::NEG_INFINITY => write!(out, "\"-Inf\""),
+        _ if v != 0.0 && !(1e-6..1e21).contains(&abs) => {
+            let text = format!("{v:e}");
+            let (digits, exponent) = text.split_once('e').unwrap_or((&text, "0"));
+            let (sign, exponent) = match exponent.strip_prefix('-') {
+                Some(rest) => ('-', rest),
+                None => ('+', exponent),
+            };
+            write!(out, "\"{digits}e{sign}{exponent:0>2}\"")
+        }
+        _ => write!(out, "\"{v}\""),
+    };
+}
+
+/// Appends labels as an object.
+pub(crate) fn push_labels(out: &mut String, labels: &Labels) {
+    out.push('{');
+    for (i, (name, value)) in labels.iter().enumerate() {
+        if i > 0 {
+            out.push(',');
+        }
+        push_string(out, name);
+        out.push(':');
+        push_string(out, value);
+    }
+    out.push('}');
+}
+
+/// `[time,"value"]`
+fn push_float_point(out: &mut String, ms: i64, v: f64) {
+    out.push('[');
+    push_time(out, ms);
+    out.push(',');
+    push_float(out, v);
+    out.push(']');
+}
+
+fn push_histogram_point(out: &mut String, ms: i64, h: &varve_model::Histogram) {
+    out.push('[');
+    push_time(out, ms);
+    out.push(',');
+    push_histogram(out, h);
+    out.push(']');
+}
+
+/// Appends `"resultType":…,"result":…`, without braces.
+pub(crate) fn push_value(out: &mut String, value: &QueryValue) {
+    out.push_str("\"resultType\":");
+    push_string(out, value.value_type().as_str());
+    out.push_str(",\"result\":");
+    match value {
+        QueryValue::Scalar { time_ms, value } => push_float_point(out, *time_ms, *value),
+        QueryValue::String { time_ms, value } => {
+            out.push('[');
+            push_time(out, *time_ms);
+            out.push(',');
+            push_string(out, &String::from_utf8_lossy(value));
+            out.push(']');
+        }
+        QueryValue::Vector(samples) => push_list(out, samples, |out, sample| {
+            out.push_str("{\"metric\":");
+            push_labels(out, &sample.labels);
+            match &sample.value {
+                Value::Float(v) => {
+                    out.push_str(",\"value\":");
+                    push_float_point(out, sample.time_ms, *v);
+                }
+                Value::Histogram(h) => {
+                    out.push_str(",\"histogram\":");
+                    push_histogram_point(out, sample.time_ms, h);
+                }
+            }
+            out.push('}');
+        }),
+        QueryValue::Matrix(series) => push_list(out, series, push_series),
+    }
+}
+
+fn push_series(out: &mut String, series: &Series) {
+    out.push_str("{\"metric\":");
+    push_labels(out, &series.labels);
+    let floats = &series.floats;
+    if !floats.is_empty() {
+        out.push_str(",\"values\":");
+        let points = floats.times.iter().zip(&floats.values);
+        push_list(out, points, |out, (t, v)| push_float_point(out, *t, *v));
+    }
+    let histograms = &series.histograms;
+    if !histograms.is_empty() {
+        out.push_str(",\"histograms\":");
+        let points = histograms.times.iter().zip(&histograms.values);
+        push_list(out, points, |out, (t, h)| push_histogram_point(out, *t, h));
+    }
+    out.push('}');
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_gos() {
+        let cases = [
+            (0.0, "0"),
+            (-0.0, "-0"),
+            (1.0, "1"),
+            (0.1, "0.1"),
+            (1e-6, "0.000001"),
+            (1.5e-7, "1.5e-07"),
+            (1e20, "100000000000000000000"),
+            (1e21, "1e+21"),
+            (-1.25e300, "-1.25e+300"),
+            (5e-324, "5e-324"),
+            (f64::NAN, "NaN"),
+            (f64::INFINITY, "+Inf"),
+            (f64::NEG_INFINITY, "-Inf"),
+        ];
+        for (v, want) in cases {
+            let mut out = String::new();
+            push_float(&mut out, v);
+            assert_eq!(out, format!("\"{want}\""));
+        }
+    }
+
+    #[test]
+    fn times_and_strings_are_prometheus() {
+        for (ms, want) in [(0, "0"), (1000, "1"), (1001, "1.001"), (-1500, "-1.500"), (50, "0.050")]
+        {
+            let mut out = String::new();
+            push_time(&mut out, ms);
+            assert_eq!(out, want);
+        }
+        let mut out = String::new();
+        push_string(&mut out, "a\"\\\n\u{1}é<&>");
+        assert_eq!(out, "\"a\\\"\\\\\\n\\u0001é<&>\"");
+    }
+}

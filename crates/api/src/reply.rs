@@ -1,0 +1,136 @@
+//! What is sent back: Prometheus' envelope around data, and its error types
+//! with their statuses. This is the one place that maps [`ErrorKind`] to HTTP.
+
+use axum::body::Body;
+use axum::response::{IntoResponse, Response};
+use http::header::{CONTENT_TYPE, RETRY_AFTER};
+use http::{HeaderName, HeaderValue, StatusCode};
+use varve_model::ErrorKind;
+
+use crate::json::push_string;
+use crate::querier::{Answer, QueryError};
+
+/// How complete an answer is: one line of JSON.
+pub(crate) const COVERAGE: HeaderName = HeaderName::from_static("x-varve-coverage");
+
+/// Most warnings, and most infos, that an answer shows.
+const MAX_ANNOTATIONS: usize = 10;
+
+/// An error as a client sees it.
+#[derive(Debug)]
+pub(crate) struct ApiError {
+    status: StatusCode,
+    kind: &'static str,
+    message: String,
+}
+
+impl ApiError {
+    pub(crate) fn new(status: StatusCode, kind: &'static str, message: impl Into<String>) -> Self {
+        Self { status, kind, message: message.into() }
+    }
+
+    pub(crate) fn bad_data(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, "bad_data", message)
+    }
+
+    /// A parameter that cannot be used.
+    pub(crate) fn parameter(name: &str, why: impl std::fmt::Display) -> Self {
+        Self::bad_data(format!("invalid parameter \"{name}\": {why}"))
+    }
+
+    pub(crate) fn too_large(limit: usize) -> Self {
+        let message = format!("request body is larger than the limit of {limit} bytes");
+        Self::new(StatusCode::PAYLOAD_TOO_LARGE, "bad_data", message)
+    }
+
+    pub(crate) fn unsupported(message: String) -> Self {
+        Self::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "bad_data", message)
+    }
+
+    /// As plain text, for routes that do not answer with the envelope.
+    pub(crate) fn into_text(self) -> Response {
+        (self.status, self.message + "\n").into_response()
+    }
+}
+
+impl From<QueryError> for ApiError {
+    fn from(e: QueryError) -> Self {
+        let client_closed = StatusCode::from_u16(499).unwrap_or(StatusCode::BAD_REQUEST);
+        let (status, kind) = match e.kind {
+            ErrorKind::Invalid => (StatusCode::BAD_REQUEST, "bad_data"),
+            ErrorKind::Unauthenticated => (StatusCode::UNAUTHORIZED, "unauthorized"),
+            ErrorKind::NotFound => (StatusCode::NOT_FOUND, "not_found"),
+            ErrorKind::Conflict => (StatusCode::CONFLICT, "conflict"),
+            ErrorKind::TooLarge => (StatusCode::PAYLOAD_TOO_LARGE, "bad_data"),
+            ErrorKind::Execution => (StatusCode::UNPROCESSABLE_ENTITY, "execution"),
+            ErrorKind::Limited => (StatusCode::TOO_MANY_REQUESTS, "too_many_requests"),
+            ErrorKind::Canceled => (client_closed, "canceled"),
+            ErrorKind::Unavailable => (StatusCode::SERVICE_UNAVAILABLE, "unavailable"),
+            ErrorKind::Timeout => (StatusCode::SERVICE_UNAVAILABLE, "timeout"),
+            ErrorKind::Corrupt | ErrorKind::Internal => {
+                (StatusCode::INTERNAL_SERVER_ERROR, "internal")
+            }
+        };
+        Self::new(status, kind, e.message)
+    }
+}
+
+impl IntoResponse for ApiError {
+    fn into_response(self) -> Response {
+        let mut body = String::from("{\"status\":\"error\",\"errorType\":");
+        push_string(&mut body, self.kind);
+        body.push_str(",\"error\":");
+        push_string(&mut body, &self.message);
+        body.push('}');
+        let mut response = json(self.status, body);
+        if self.status == StatusCode::TOO_MANY_REQUESTS {
+            response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("1"));
+        }
+        response
+    }
+}
+
+fn json(status: StatusCode, body: String) -> Response {
+    let mut response = Response::new(Body::from(body));
+    *response.status_mut() = status;
+    let kind = HeaderValue::from_static("application/json");
+    response.headers_mut().insert(CONTENT_TYPE, kind);
+    response
+}
+
+/// A success: `write` appends the data as JSON.
+pub(crate) fn success(write: impl FnOnce(&mut String)) -> Response {
+    answer(Answer::from(()), |out, ()| write(out))
+}
+
+/// A success with annotations and coverage; `write` appends the value as JSON.
+pub(crate) fn answer<T>(answer: Answer<T>, write: impl FnOnce(&mut String, T)) -> Response {
+    let mut body = String::from("{\"status\":\"success\",\"data\":");
+    write(&mut body, answer.value);
+    for (name, kind, list) in
+        [("warnings", "warning", answer.warnings), ("infos", "info", answer.infos)]
+    {
+        push_annotations(&mut body, name, kind, list);
+    }
+    body.push('}');
+    let mut response = json(StatusCode::OK, body);
+    if let Some(value) = answer.coverage.and_then(|c| HeaderValue::from_str(&c).ok()) {
+        response.headers_mut().insert(COVERAGE, value);
+    }
+    response
+}
+
+fn push_annotations(body: &mut String, name: &str, kind: &str, mut list: Vec<String>) {
+    if list.is_empty() {
+        return;
+    }
+    let more = list.len().saturating_sub(MAX_ANNOTATIONS);
+    list.truncate(MAX_ANNOTATIONS);
+    if more > 0 {
+        list.push(format!("{more} more {kind} annotations omitted"));
+    }
+    body.push_str(",\"");
+    body.push_str(name);
+    body.push_str("\":");
+    crate::json::push_list(body, list, |out, text| push_string(out, &text));
+}

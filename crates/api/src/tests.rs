@@ -1,0 +1,1 @@
+//! The routes, driven through the router.
