@@ -373,6 +373,34 @@ impl BinaryOp {
 }
 
 impl Expr {
+    /// All vector selectors, those of ranges included, from left to right.
+    pub fn selectors(&self) -> Vec<&VectorSelector> {
+        let mut found = Vec::new();
+        self.collect_selectors(&mut found);
+        found
+    }
+
+    fn collect_selectors<'a>(&'a self, found: &mut Vec<&'a VectorSelector>) {
+        match &self.kind {
+            ExprKind::Number { .. } | ExprKind::String(_) => {}
+            ExprKind::Selector(s) => found.push(s),
+            ExprKind::Range(r) => found.push(&r.selector),
+            ExprKind::Subquery(s) => s.expr.collect_selectors(found),
+            ExprKind::Call(c) => c.args.iter().for_each(|a| a.collect_selectors(found)),
+            ExprKind::Aggregate(a) => {
+                if let Some(param) = &a.param {
+                    param.collect_selectors(found);
+                }
+                a.expr.collect_selectors(found);
+            }
+            ExprKind::Binary(b) => {
+                b.lhs.collect_selectors(found);
+                b.rhs.collect_selectors(found);
+            }
+            ExprKind::Unary(_, e) | ExprKind::Paren(e) => e.collect_selectors(found),
+        }
+    }
+
     /// What it evaluates to.
     pub fn value_type(&self) -> ValueType {
         match &self.kind {
