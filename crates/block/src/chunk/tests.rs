@@ -44,10 +44,9 @@ fn check_starts(starts: &[i64], times: &[i64]) -> usize {
 /// Integers of all magnitudes and of many shapes over time.
 fn integers() -> impl Strategy<Value = Vec<i64>> {
     let magnitude = || (0u32..64, any::<i64>()).prop_map(|(shift, v)| v >> shift);
-    let length = 0usize..400;
     prop_oneof![
         prop::collection::vec(magnitude(), 0..400),
-        (magnitude(), magnitude(), length.clone()).prop_map(|(first, step, n)| {
+        (magnitude(), magnitude(), 0usize..400).prop_map(|(first, step, n)| {
             (0..n as i64).map(|i| first.wrapping_add(step.wrapping_mul(i))).collect()
         }),
         (magnitude(), magnitude(), prop::collection::vec(-20i64..20, 0..400)).prop_map(

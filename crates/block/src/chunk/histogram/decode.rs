@@ -5,7 +5,7 @@ use std::sync::Arc;
 use varve_model::{Counts, Histogram, ResetHint};
 
 use super::columns::Columns;
-use super::layout::Layout;
+use super::layout::{Layout, Uses};
 use super::{MAX_CELLS, MAX_FRAME};
 use crate::chunk::bits::Cursor;
 use crate::chunk::{ChunkError, MAX_CHUNK_SAMPLES, floats, ints, kind_error, runs};
@@ -108,7 +108,7 @@ fn layouts(
     from: &mut Cursor<'_>,
     count: usize,
     limit: usize,
-) -> Result<(Vec<Layout>, Vec<(usize, usize)>), ChunkError> {
+) -> Result<(Vec<Layout>, Uses), ChunkError> {
     let number = from.count("layouts", count)?;
     let mut layouts = Vec::new();
     let mut left = limit;
@@ -117,7 +117,7 @@ fn layouts(
         left -= layout.cells();
         layouts.push(layout);
     }
-    let mut used = Vec::new();
+    let mut used = Uses::new();
     let (mut samples, mut cells) = (count, 0usize);
     while samples > 0 {
         let layout = from.varint("layout number")?;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use varve_model::{Counts, Histogram, ResetHint};
 
 use super::columns::Columns;
-use super::layout::{self, Layout};
+use super::layout::{self, Layout, Uses};
 use super::{MAX_CELLS, MAX_FRAME, resets};
 use crate::chunk::bits::{opening, put_varint};
 use crate::chunk::runs::{self, Run};
@@ -116,10 +116,10 @@ impl Numbers {
 }
 
 /// The layouts in use, and runs of (layout, length).
-fn layouts(frame: &[Arc<Histogram>]) -> (Vec<Layout>, Vec<(usize, usize)>) {
+fn layouts(frame: &[Arc<Histogram>]) -> (Vec<Layout>, Uses) {
     let mut layouts: Vec<Layout> = Vec::new();
     let mut known: HashMap<Layout, usize> = HashMap::new();
-    let mut used: Vec<(usize, usize)> = Vec::new();
+    let mut used = Uses::new();
     for h in frame {
         if let Some((layout, len)) = used.last_mut()
             && layouts[*layout].fits(h)

@@ -44,6 +44,9 @@ pub(super) struct Layout {
     pub(super) negative: Side,
 }
 
+/// Runs of samples of one layout: its number, and how many samples.
+pub(super) type Uses = Vec<(usize, usize)>;
+
 /// How much room a histogram takes, in numbers of eight bytes.
 pub(super) fn cells(spans: usize, bounds: usize, counts: usize) -> usize {
     24usize.saturating_add(spans).saturating_add(bounds).saturating_add(counts)

@@ -115,3 +115,27 @@ fn a_reset_costs_a_few_bytes() {
     }
     assert!(check_floats(&values) <= before + 12);
 }
+
+#[test]
+fn bytes_are_those_of_the_format_page() {
+    let check = |values: &[f64], expected: &[u8]| {
+        let mut bytes = Vec::new();
+        encode_floats(values, &mut bytes);
+        assert_eq!(bytes, expected, "docs/formats/chunk.md says otherwise");
+    };
+    check(
+        &[10.0, 12.0, 15.0, 15.0, 900.0, varve_model::stale_nan()],
+        &[0x18, 6, 1, 0x14, 0x0a, 4, 0, 0x0c, 0x30, 0, 0xde, 0x78, 3, 1, 5, 0, 0],
+    );
+    let quarters = |i: i32| {
+        let outlier = if i == 9 { 500.0 } else { 0.0 };
+        f64::from(1000 + i * 3 + i * i % 3) / 4.0 + outlier
+    };
+    check(
+        &(0..24).map(quarters).collect::<Vec<_>>(),
+        &[
+            0x11, 0x18, 2, 0x12, 0xd0, 0x86, 3, 0x19, 0x82, 4, 0x86, 0x61, 0x18, 0x86, 0x61, 0x18,
+            2, 8, 0xe8, 7, 9, 0xe7, 7,
+        ],
+    );
+}

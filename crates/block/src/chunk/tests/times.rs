@@ -68,7 +68,7 @@ fn starts_are_small() {
     let ragged: Vec<i64> = times.iter().map(|t| t + (t % 13) * 7).collect();
     let chained: Vec<i64> = (0..480usize).map(|i| ragged[i.saturating_sub(1)]).collect();
     assert!(check_starts(&chained, &ragged) <= 12);
-    let mut late = cumulative.clone();
+    let mut late = cumulative;
     late[..40].fill(0);
     assert!(check_starts(&late, &times) <= 16);
 }
