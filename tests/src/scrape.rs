@@ -3,6 +3,7 @@
 
 use std::path::Path;
 use std::process::Command;
+use std::time::Duration;
 
 use crate::parts;
 use crate::process::{Process, free_port};
@@ -54,8 +55,9 @@ impl Scraper {
         self.prometheus.must_run();
     }
 
-    /// Stops scraping and sending, at once.
+    /// Stops scraping gracefully: what is queued for the receivers is
+    /// delivered first, as long as they answer.
     pub fn stop(mut self) {
-        self.prometheus.kill();
+        self.prometheus.terminate(Duration::from_secs(90));
     }
 }

@@ -14,6 +14,7 @@ mod query;
 mod reply;
 pub mod routes;
 mod series;
+mod serve;
 mod status;
 mod tenant;
 mod write;
@@ -28,4 +29,5 @@ pub use querier::{
     SeriesQuery,
 };
 pub use routes::{BuildInfo, Services, router};
+pub use serve::serve;
 pub use writer::{Protocol, WriteReply, WriteRequest, Writer};
