@@ -25,6 +25,8 @@ mod state;
 mod stats;
 mod task;
 mod tenant;
+#[cfg(test)]
+mod tests;
 mod waiters;
 mod windows;
 

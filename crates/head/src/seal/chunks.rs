@@ -212,6 +212,9 @@ pub(crate) fn open(
     else {
         return fail(len, "too short for a footer");
     };
+    if file.read(0, MAGIC.len())? != MAGIC[..] {
+        return fail(0, "not a file of this kind and version");
+    }
     let footer = file.read(footer_at, FOOTER)?;
     let bad = malformed(path, footer_at);
     let mut r = Reader::new(&footer);

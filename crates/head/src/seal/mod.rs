@@ -15,3 +15,8 @@ mod write;
 pub(crate) use job::{Job, Placement};
 pub(crate) use load::{Opened, load};
 pub(crate) use write::Sealer;
+
+#[cfg(test)]
+pub(crate) use chunks::decode_index as decode_chunk_index;
+#[cfg(test)]
+pub(crate) use load::decode_series;

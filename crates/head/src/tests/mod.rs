@@ -1,0 +1,11 @@
+//! Tests of a whole partition over a real segment log and a simulated disk.
+//!
+//! [`model`] is a naive reference; the other files hold a partition against it
+//! or against single expectations.
+
+mod concurrent;
+mod corrupt;
+mod harness;
+mod model;
+mod random;
+mod scenarios;
