@@ -3,4 +3,6 @@
 //! A new target: a function here that takes bytes and panics on a broken
 //! promise, a file of three lines in `fuzz_targets/`, a `[[bin]]` in the manifest.
 
+pub mod block;
 pub mod chunk;
+pub mod wire;
