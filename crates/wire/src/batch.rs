@@ -142,7 +142,7 @@ impl BatchSeries {
 }
 
 /// The form byte: columns as they are.
-const FORM_PLAIN: u8 = 0;
+pub const FORM_PLAIN: u8 = 0;
 /// The form byte: columns behind one Zstandard frame.
 const FORM_ZSTD: u8 = 1;
 
