@@ -6,7 +6,7 @@ use prometheus::{HistogramOpts, HistogramVec, IntCounterVec, Opts, Registry};
 
 /// The metrics of the HTTP side.
 #[derive(Clone)]
-pub struct Metrics {
+pub(crate) struct Metrics {
     requests: IntCounterVec,
     seconds: HistogramVec,
 }
@@ -16,7 +16,7 @@ impl Metrics {
     ///
     /// # Errors
     /// When they are registered already.
-    pub fn new(registry: &Registry) -> Result<Self, prometheus::Error> {
+    pub(crate) fn new(registry: &Registry) -> Result<Self, prometheus::Error> {
         let requests = IntCounterVec::new(
             Opts::new("varve_api_requests_total", "HTTP requests answered."),
             &["route", "method", "status"],

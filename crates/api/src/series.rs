@@ -10,7 +10,7 @@ use crate::json::{push_labels, push_list, push_string};
 use crate::params::{Form, integer, label_name};
 use crate::querier::{Answer, MetadataQuery, SeriesQuery};
 use crate::query::TRUNCATED;
-use crate::reply::{ApiError, answer};
+use crate::reply::{ApiError, answer, success};
 use crate::routes::QueryState;
 use crate::tenant::Tenant;
 
@@ -92,8 +92,12 @@ pub(crate) async fn metadata(
     };
     let limit = number("limit")?;
     let per_metric = number("limit_per_metric")?.unwrap_or(0);
+    if limit == Some(0) {
+        // Unlike elsewhere 0 means none at all here, as in Prometheus.
+        return Ok(success(|out| out.push_str("{}")));
+    }
     let metric = Some(form.get("metric").to_owned()).filter(|m| !m.is_empty());
-    // Negative is none; Grafana sends 0 for none too, where Prometheus answers nothing.
+    // Negative is no limit.
     let at_most = |n: i64| usize::try_from(n).unwrap_or(0);
     let limit = at_most(limit.unwrap_or(0));
     let limit_per_metric = at_most(per_metric);

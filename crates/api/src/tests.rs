@@ -12,16 +12,16 @@ use axum::body::{Body, to_bytes};
 use http::{HeaderMap, Request, StatusCode};
 use tower::ServiceExt;
 
-pub(crate) use fakes::{Seen, fixture};
+use fakes::fixture;
 
 /// An answer as a client sees it.
-pub(crate) struct Got {
-    pub(crate) status: StatusCode,
-    pub(crate) headers: HeaderMap,
-    pub(crate) body: String,
+struct Got {
+    status: StatusCode,
+    headers: HeaderMap,
+    body: String,
 }
 
-pub(crate) async fn send(router: &Router, request: Request<Body>) -> Got {
+async fn send(router: &Router, request: Request<Body>) -> Got {
     let response = router.clone().oneshot(request).await.unwrap();
     let (parts, body) = response.into_parts();
     let bytes = to_bytes(body, 1 << 20).await.unwrap();
@@ -29,11 +29,11 @@ pub(crate) async fn send(router: &Router, request: Request<Body>) -> Got {
     Got { status: parts.status, headers: parts.headers, body }
 }
 
-pub(crate) async fn get(router: &Router, uri: &str) -> Got {
+async fn get(router: &Router, uri: &str) -> Got {
     send(router, Request::get(uri).body(Body::empty()).unwrap()).await
 }
 
-pub(crate) async fn post_form(router: &Router, uri: &str, form: &str) -> Got {
+async fn post_form(router: &Router, uri: &str, form: &str) -> Got {
     let request = Request::post(uri)
         .header("content-type", "application/x-www-form-urlencoded; charset=utf-8")
         .body(Body::from(form.to_owned()))
@@ -42,11 +42,11 @@ pub(crate) async fn post_form(router: &Router, uri: &str, form: &str) -> Got {
 }
 
 /// The error part of the envelope.
-pub(crate) fn error(kind: &str, message: &str) -> String {
+fn error(kind: &str, message: &str) -> String {
     let message = serde_json::to_string(message).unwrap();
     format!("{{\"status\":\"error\",\"errorType\":\"{kind}\",\"error\":{message}}}")
 }
 
-pub(crate) fn ok(data: &str) -> String {
+fn ok(data: &str) -> String {
     format!("{{\"status\":\"success\",\"data\":{data}}}")
 }

@@ -1,0 +1,239 @@
+//! Fakes that remember what they were asked and answer what the query says.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use axum::Router;
+use prometheus::Registry;
+use varve_model::{
+    Counts, ErrorKind, Exemplar, FloatSamples, Histogram, HistogramSamples, Labels, Matcher,
+    Metadata, MetricType, ResetHint, Series, Span, TenantId, TimeRange,
+};
+use varve_promql::value::{InstantSample, QueryValue, Value};
+use varve_runtime::ManualClock;
+
+use crate::{
+    Admin, Answer, BuildInfo, InstantQuery, MetadataQuery, Querier, Query, QueryError, RangeQuery,
+    SeriesExemplars, SeriesQuery, Services, WriteReply, WriteRequest, Writer, router,
+};
+
+/// What the fakes were asked, newest last.
+#[derive(Clone, Default)]
+pub(crate) struct Seen(Arc<Mutex<Vec<String>>>);
+
+impl Seen {
+    fn push(&self, what: String) {
+        self.0.lock().unwrap().push(what);
+    }
+
+    pub(crate) fn last(&self) -> String {
+        self.0.lock().unwrap().last().cloned().unwrap_or_default()
+    }
+
+    pub(crate) fn count(&self) -> usize {
+        self.0.lock().unwrap().len()
+    }
+}
+
+pub(crate) fn fixture() -> (Router, Seen) {
+    let seen = Seen::default();
+    let fake = Arc::new(Fake(seen.clone()));
+    let services = Services {
+        writer: Some(fake.clone()),
+        querier: Some(fake.clone()),
+        admin: fake,
+        registry: Registry::new(),
+        clock: Arc::new(ManualClock::new(1_700_000_000_123)),
+        build: BuildInfo { version: "9.9.9".to_owned(), revision: "abc".to_owned() },
+        max_write_body: 1000,
+    };
+    (router(services).unwrap(), seen)
+}
+
+struct Fake(Seen);
+
+fn labels(pairs: &[(&str, &str)]) -> Labels {
+    Labels::from_pairs(pairs.iter().copied()).unwrap()
+}
+
+fn histogram() -> Arc<Histogram> {
+    Arc::new(Histogram {
+        schema: 0,
+        zero_threshold: 0.001,
+        sum: 5.0,
+        reset_hint: ResetHint::Unknown,
+        positive_spans: vec![Span { offset: 1, length: 1 }],
+        negative_spans: Vec::new(),
+        custom_bounds: Vec::new(),
+        counts: Counts::Float { count: 2.0, zero: 0.0, positive: vec![2.0], negative: Vec::new() },
+    })
+}
+
+fn sample(name: &str, time_ms: i64, value: Value) -> InstantSample {
+    InstantSample { labels: labels(&[("__name__", name)]), time_ms, value }
+}
+
+/// Queries that are errors, by their text.
+fn failure(text: &str) -> Option<QueryError> {
+    let kind = match text {
+        "err_execution" => ErrorKind::Execution,
+        "err_timeout" => ErrorKind::Timeout,
+        "err_canceled" => ErrorKind::Canceled,
+        "err_internal" => ErrorKind::Internal,
+        "err_unavailable" => ErrorKind::Unavailable,
+        "err_limited" => ErrorKind::Limited,
+        "err_panic" => panic!("on request"),
+        _ => return None,
+    };
+    Some(QueryError::new(kind, text))
+}
+
+fn decorate(query: &Query, value: QueryValue) -> Answer<QueryValue> {
+    let many = if query.text == "annotated" { 12 } else { 0 };
+    Answer {
+        value,
+        warnings: (0..many).map(|i| format!("PromQL warning: {i} (1:1)")).collect(),
+        infos: if many > 0 { vec!["PromQL info: \"x\"".to_owned()] } else { Vec::new() },
+        coverage: Some("{\"complete\":true}".to_owned()),
+        stats: query.stats.then(|| serde_json::json!({"timings": {"evalTotalTime": 0.5}})),
+    }
+}
+
+#[async_trait]
+impl Querier for Fake {
+    async fn instant(
+        &self,
+        tenant: TenantId,
+        q: InstantQuery,
+    ) -> Result<Answer<QueryValue>, QueryError> {
+        let query = &q.query;
+        self.0.push(format!(
+            "{tenant} instant {} at {} timeout {:?} lookback {:?}",
+            query.expr, q.time, query.timeout, query.lookback
+        ));
+        if let Some(e) = failure(&query.text) {
+            return Err(e);
+        }
+        let value = match query.text.as_str() {
+            "scalar(x)" => QueryValue::Scalar { time_ms: q.time, value: f64::NEG_INFINITY },
+            "\"text\"" => QueryValue::String { time_ms: q.time, value: b"te\"xt".to_vec() },
+            _ => QueryValue::Vector(vec![
+                sample("a", q.time, Value::Float(1.5)),
+                sample("b", q.time, Value::Histogram(histogram())),
+            ]),
+        };
+        Ok(decorate(query, value))
+    }
+
+    async fn range(
+        &self,
+        tenant: TenantId,
+        q: RangeQuery,
+    ) -> Result<Answer<QueryValue>, QueryError> {
+        self.0.push(format!(
+            "{tenant} range {} from {} to {} step {}",
+            q.query.expr, q.start, q.end, q.step
+        ));
+        let mut floats = FloatSamples::default();
+        floats.push(1000, 1.0, 0);
+        floats.push(2500, f64::NAN, 0);
+        let mut histograms = HistogramSamples::default();
+        histograms.push(3000, histogram(), 0);
+        let series = |name| Series {
+            labels: labels(&[("__name__", name), ("l", "v")]),
+            floats: floats.clone(),
+            histograms: histograms.clone(),
+        };
+        Ok(decorate(&q.query, QueryValue::Matrix(vec![series("a"), series("b")])))
+    }
+
+    async fn exemplars(
+        &self,
+        tenant: TenantId,
+        selectors: Vec<Vec<Matcher>>,
+        range: TimeRange,
+    ) -> Result<Answer<Vec<SeriesExemplars>>, QueryError> {
+        self.0.push(format!("{tenant} exemplars {selectors:?} {} {}", range.start, range.end));
+        let exemplar =
+            Exemplar { labels: labels(&[("trace_id", "t")]), value: 0.25, timestamp: 1500 };
+        let series =
+            SeriesExemplars { labels: labels(&[("__name__", "a")]), exemplars: vec![exemplar] };
+        Ok(vec![series].into())
+    }
+
+    async fn series(
+        &self,
+        tenant: TenantId,
+        q: SeriesQuery,
+    ) -> Result<Answer<Vec<Labels>>, QueryError> {
+        self.0.push(format!("{tenant} series {q:?}"));
+        Ok(vec![labels(&[("__name__", "a")]), labels(&[("__name__", "b"), ("l", "v")])].into())
+    }
+
+    async fn labels(
+        &self,
+        tenant: TenantId,
+        q: SeriesQuery,
+    ) -> Result<Answer<Vec<String>>, QueryError> {
+        self.0.push(format!("{tenant} labels {q:?}"));
+        Ok(vec!["__name__".to_owned(), "l".to_owned()].into())
+    }
+
+    async fn label_values(
+        &self,
+        tenant: TenantId,
+        name: String,
+        q: SeriesQuery,
+    ) -> Result<Answer<Vec<String>>, QueryError> {
+        self.0.push(format!("{tenant} values of {name} {q:?}"));
+        Ok(Vec::new().into())
+    }
+
+    async fn metadata(
+        &self,
+        tenant: TenantId,
+        q: MetadataQuery,
+    ) -> Result<Answer<BTreeMap<String, Vec<Metadata>>>, QueryError> {
+        self.0.push(format!("{tenant} metadata {q:?}"));
+        let entry = |kind, help: &str| Metadata { kind, help: help.into(), unit: "s".into() };
+        let a = vec![entry(MetricType::Counter, "one"), entry(MetricType::Gauge, "two")];
+        let b = vec![entry(MetricType::GaugeHistogram, "b")];
+        Ok(BTreeMap::from([("a".to_owned(), a), ("b".to_owned(), b)]).into())
+    }
+}
+
+#[async_trait]
+impl Writer for Fake {
+    async fn write(&self, tenant: TenantId, request: WriteRequest) -> WriteReply {
+        self.0.push(format!("{tenant} write {:?} {} bytes", request.protocol, request.body.len()));
+        let reply = WriteReply { samples: 3, histograms: 2, exemplars: 1, ..WriteReply::default() };
+        match &request.body[..] {
+            b"bad" => WriteReply { status: 400, message: "out of order".to_owned(), ..reply },
+            b"busy" => WriteReply {
+                status: 503,
+                message: "no leader".to_owned(),
+                retry_after: Some(Duration::from_millis(1200)),
+                ..WriteReply::default()
+            },
+            _ => WriteReply { status: 204, ..reply },
+        }
+    }
+}
+
+#[async_trait]
+impl Admin for Fake {
+    async fn ready(&self) -> Result<(), String> {
+        if self.0.count() == 0 { Err("replaying the log".to_owned()) } else { Ok(()) }
+    }
+
+    fn config_yaml(&self) -> String {
+        "bucket: memory://\nsecret: <secret>\n".to_owned()
+    }
+
+    async fn ship(&self) -> Result<Vec<String>, QueryError> {
+        self.0.push("ship".to_owned());
+        Ok(vec!["01J".to_owned()])
+    }
+}
