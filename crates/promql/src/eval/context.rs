@@ -15,8 +15,6 @@ use crate::value::QueryStats;
 /// The surroundings of one query.
 pub(crate) struct Context<'a> {
     pub(crate) options: &'a EngineOptions,
-    /// How far back instant selectors look, in milliseconds.
-    pub(crate) lookback: i64,
     pub(crate) source: Arc<dyn SeriesSource>,
     pub(crate) budget: Arc<dyn MemoryBudget>,
     pub(crate) cancel: Cancel,
@@ -58,13 +56,12 @@ impl<'a> Context<'a> {
     /// The surroundings of a query that begins.
     pub(crate) fn new(
         options: &'a EngineOptions,
-        lookback: i64,
         source: Arc<dyn SeriesSource>,
         budget: Arc<dyn MemoryBudget>,
         cancel: Cancel,
     ) -> Self {
         let (annotations, counters) = (Mutex::default(), Arc::default());
-        Self { options, lookback, source, budget, cancel, annotations, counters }
+        Self { options, source, budget, cancel, annotations, counters }
     }
 
     /// Says something about the answer.

@@ -48,8 +48,7 @@ pub(crate) async fn run(
     cancel: Cancel,
 ) -> Result<QueryOutput, EngineError> {
     let plan = crate::plan::plan(options, query, expr)?;
-    let lookback = query.lookback_ms.unwrap_or(options.lookback_ms);
-    let ctx = Context::new(options, lookback, source, budget, cancel);
+    let ctx = Context::new(options, source, budget, cancel);
     let value = result::value(&ctx, query, &plan).await?;
     let annotations = ctx.take_annotations();
     Ok(QueryOutput {
@@ -76,9 +75,7 @@ pub(crate) fn vector<'a>(ctx: &'a Context<'a>, node: &'a Node) -> BatchStream<'a
         Op::Date(part, arg) => date_functions::rows(ctx, node.grid, *part, arg.as_deref()),
         Op::HistogramMap(func, arg) => histograms::map(ctx, *func, arg),
         Op::HistogramQuantile(q, arg) => histograms::quantile(ctx, node, q, arg),
-        Op::HistogramQuantiles(arg, label, qs) => {
-            histograms::quantiles(ctx, node, arg, label, qs)
-        }
+        Op::HistogramQuantiles(arg, label, qs) => histograms::quantiles(ctx, node, arg, label, qs),
         Op::HistogramFraction(lower, upper, arg) => {
             histograms::fraction(ctx, node, lower, upper, arg)
         }

@@ -47,7 +47,9 @@ pub(crate) async fn value(
             let batch = super::whole_vector(ctx, node).await?;
             let rows = named(batch.rows)?;
             Ok(match instant {
-                true => QueryValue::Vector(rows.iter().filter_map(|r| sample(r, time_ms)).collect()),
+                true => {
+                    QueryValue::Vector(rows.iter().filter_map(|r| sample(r, time_ms)).collect())
+                }
                 false => matrix(rows.into_iter().map(|r| series(node.grid, r)).collect()),
             })
         }

@@ -117,9 +117,10 @@ impl Row {
     /// Bytes of memory behind it. Labels are counted, though often shared.
     pub(crate) fn memory(&self) -> usize {
         let floats = if self.floats.spilled() { self.floats.capacity() * 8 } else { 0 };
-        let histograms = self.histograms.as_ref().map_or(0, |h| {
-            8 * h.len() + h.iter().flatten().map(|h| h.memory()).sum::<usize>()
-        });
+        let histograms = self
+            .histograms
+            .as_ref()
+            .map_or(0, |h| 8 * h.len() + h.iter().flatten().map(|h| h.memory()).sum::<usize>());
         size_of::<Self>() + self.labels.memory() + floats + histograms
     }
 }

@@ -5,9 +5,10 @@ use std::sync::Arc;
 
 use futures::StreamExt;
 use futures::stream::BoxStream;
-use varve_model::{Histogram, Series, is_stale};
+use varve_model::{Counts, Histogram, ResetHint, Series, is_stale};
 
 use super::context::Context;
+use super::histogram::stats;
 use super::row::Row;
 use super::stream::BatchStream;
 use crate::engine::EngineError;
@@ -23,6 +24,8 @@ pub(crate) enum Take {
     Time,
     /// Its start timestamp, in seconds.
     Start,
+    /// The time of a float, in seconds, or a histogram as it is.
+    FloatTime,
 }
 
 /// The rows of a selector.
@@ -42,8 +45,13 @@ pub(crate) fn rows<'a>(
             ctx.check()?;
             let _room = ctx.room(batch.series.len(), grid.steps)?;
             let mut rows = Vec::with_capacity(batch.series.len());
-            for series in &batch.series {
+            let SeriesBatch { series: all, charge: _charge } = batch;
+            for mut series in all {
                 ctx.count_read(1, series.len());
+                if select.stats_only {
+                    series.histograms = stats(series.histograms, select.fetch(&grid));
+                }
+                let series = &series;
                 rows.push(if select.smoothed {
                     super::smooth::row(ctx, node, select, series)
                 } else {
@@ -90,7 +98,7 @@ fn row(grid: Grid, select: &Select, series: &Series, take: Take) -> Row {
                 if t > oldest && !is_stale(floats.values[i]) {
                     row.floats[step] = match take {
                         Take::Value => floats.values[i],
-                        Take::Time => t as f64 / 1000.0,
+                        Take::Time | Take::FloatTime => t as f64 / 1000.0,
                         Take::Start => floats.start(i) as f64 / 1000.0,
                     };
                 }
@@ -99,10 +107,11 @@ fn row(grid: Grid, select: &Select, series: &Series, take: Take) -> Row {
                 let h = &histograms.values[i];
                 if t > oldest && !h.is_stale() {
                     match take {
-                        Take::Value => {
+                        Take::Value | Take::FloatTime => {
                             let h = match &seen {
                                 Some((before, h)) if *before == i => Arc::clone(h),
-                                _ => to_float(h),
+                                _ if select.stats_only => Arc::clone(h),
+                                _ => of_storage(h),
                             };
                             row.set_histogram(step, Arc::clone(&h));
                             seen = Some((i, h));
@@ -118,10 +127,19 @@ fn row(grid: Grid, select: &Select, series: &Series, take: Take) -> Row {
     row
 }
 
-/// The histogram with float counts.
-pub(crate) fn to_float(h: &Arc<Histogram>) -> Arc<Histogram> {
-    match h.counts {
-        varve_model::Counts::Float { .. } => Arc::clone(h),
-        varve_model::Counts::Int { .. } => Arc::new(h.to_float()),
+/// A stored histogram with float counts.
+///
+/// Whether there was a reset before it is for the engine to find out: storage
+/// knows only of the sample that was stored before, which need not be the one
+/// that the query sees before. Prometheus' storage does not tell it, either.
+pub(crate) fn of_storage(h: &Arc<Histogram>) -> Arc<Histogram> {
+    let told = h.reset_hint == ResetHint::CounterReset;
+    if matches!(h.counts, Counts::Float { .. }) && !told {
+        return Arc::clone(h);
     }
+    let mut float = h.to_float();
+    if told {
+        float.reset_hint = ResetHint::Unknown;
+    }
+    Arc::new(float)
 }

@@ -3,21 +3,21 @@
 //!
 //! Source: Prometheus, promql/engine.go `smoothSeries`.
 
-use varve_model::{Series, is_stale};
+use std::sync::Arc;
+
+use varve_model::{Histogram, ResetHint, Series, is_stale};
 
 use super::context::Context;
+use super::histogram::interpolate::interpolate as interpolate_histogram;
 use super::range::interpolate;
 use super::row::Row;
+use super::select::of_storage;
 use crate::annotations::Annotation;
+use crate::ast::Span;
 use crate::plan::{Node, Select};
 
 /// One series on the grid.
-pub(crate) fn row(
-    ctx: &Context<'_>,
-    node: &Node,
-    select: &Select,
-    series: &Series,
-) -> Row {
+pub(crate) fn row(ctx: &Context<'_>, node: &Node, select: &Select, series: &Series) -> Row {
     let (grid, span) = (node.grid, node.span);
     let mut row = Row::empty(series.labels.clone(), grid.steps);
     let floats: Vec<(i64, f64)> = series
@@ -46,7 +46,11 @@ pub(crate) fn row(
             ctx.annotate(Annotation::mixed_floats_histograms(name, span));
             continue;
         }
-        if !f.is_empty() {
+        if !h.is_empty() {
+            if let Some(h) = histogram(ctx, span, series, &histograms[h], at) {
+                row.set_histogram(step, h);
+            }
+        } else if !f.is_empty() {
             let points = &floats[f];
             let i = points.partition_point(|p| p.0 < at);
             match (i.checked_sub(1).map(|i| points[i]), points.get(i)) {
@@ -60,4 +64,42 @@ pub(crate) fn row(
         }
     }
     row
+}
+
+/// The histogram at a time, `None` before the first sample.
+fn histogram(
+    ctx: &Context<'_>,
+    span: Span,
+    series: &Series,
+    points: &[(&i64, &Arc<Histogram>)],
+    at: i64,
+) -> Option<Arc<Histogram>> {
+    let i = points.partition_point(|p| *p.0 < at);
+    let prev = i.checked_sub(1).map(|i| points[i]);
+    match (prev, points.get(i)) {
+        (_, Some(next)) if *next.0 == at => Some(of_storage(next.1)),
+        (Some(prev), Some(next)) => {
+            let gauge = |h: &Histogram| h.reset_hint == ResetHint::Gauge;
+            let counter = !gauge(prev.1) || !gauge(next.1);
+            let (a, b) = ((*prev.0, &**prev.1), (*next.0, &**next.1));
+            if a.1.uses_custom_buckets() != b.1.uses_custom_buckets() {
+                let name = series.labels.metric_name();
+                ctx.annotate(Annotation::mixed_exponential_custom(name, span));
+                return None;
+            }
+            match interpolate_histogram(ctx, span, a, b, at, counter) {
+                Ok(h) => Some(Arc::new(h.to_model())),
+                Err(_) => {
+                    let name = series.labels.metric_name();
+                    ctx.annotate(Annotation::mixed_exponential_custom(name, span));
+                    None
+                }
+            }
+        }
+        (Some(prev), None) => {
+            let h = Histogram { reset_hint: ResetHint::Unknown, ..prev.1.to_float() };
+            Some(Arc::new(h))
+        }
+        (None, _) => None,
+    }
 }

@@ -3,7 +3,7 @@
 use varve_model::Matcher;
 
 use super::calls;
-use super::invariant::{is_invariant, is_worth_once, unwrapped};
+use super::invariant::{is_worth_once, unwrapped};
 use super::time::QueryTimes;
 use super::{
     Aggregation, Grid, Node, Op, RangeFrom, RangeSource, Select, VectorBinary, VectorScalar,
@@ -34,7 +34,7 @@ pub(crate) fn plan(
     };
     let lookback = query.lookback_ms.unwrap_or(options.lookback_ms);
     let planner = Planner { options, lookback, times: QueryTimes::new(query) };
-    planner.node(expr, grid, None)
+    planner.node(expr, grid, Around::default())
 }
 
 /// What an expression evaluates to.
@@ -60,16 +60,60 @@ pub(super) struct Planner<'a> {
     pub(super) times: QueryTimes,
 }
 
-/// The function or aggregation around an expression, for hints.
-pub(super) type Around = Option<&'static str>;
+/// What stands around an expression.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Around {
+    /// The nearest function or aggregation, for hints.
+    func: Option<&'static str>,
+    /// Whether only count and sum of histograms are asked for by some function.
+    counts: bool,
+    /// Whether something further in needs their buckets.
+    buckets: bool,
+}
+
+impl Around {
+    /// Within a call or aggregation.
+    pub(super) fn of(self, func: &'static str) -> Self {
+        let counts = matches!(func, "histogram_count" | "histogram_sum" | "histogram_avg");
+        let buckets = matches!(
+            func,
+            "histogram_quantile"
+                | "histogram_quantiles"
+                | "histogram_fraction"
+                | "histogram_stddev"
+                | "histogram_stdvar"
+        );
+        Self { func: Some(func), counts: self.counts || counts, buckets: self.buckets || buckets }
+    }
+
+    /// Within something that is no function.
+    fn operator(self) -> Self {
+        Self { func: None, ..self }
+    }
+
+    /// Within something that looks at buckets.
+    fn with_buckets(self) -> Self {
+        Self { func: None, buckets: true, ..self }
+    }
+
+    /// Whether selectors need no buckets of histograms.
+    fn stats_only(self) -> bool {
+        self.counts && !self.buckets
+    }
+}
 
 impl Planner<'_> {
     /// Plans an expression on a grid. What is the same at every step of it is
     /// planned on its first step only.
-    pub(super) fn node(&self, expr: &Expr, grid: Grid, func: Around) -> Result<Node, EngineError> {
+    pub(super) fn node(
+        &self,
+        expr: &Expr,
+        grid: Grid,
+        around: Around,
+    ) -> Result<Node, EngineError> {
         if grid.steps > 1 && is_worth_once(expr, &self.times) {
             let once = Grid { steps: 1, ..grid };
-            let inner = self.plain(expr, once, func)?;
+            let inner = self.plain(expr, once, around)?;
             let (span, value_type) = (inner.span, inner.value_type);
             let op = match inner.op {
                 Op::Number(v) => Op::Number(v),
@@ -77,7 +121,7 @@ impl Planner<'_> {
             };
             return Ok(Node { span, value_type, grid, op });
         }
-        self.plain(expr, grid, func)
+        self.plain(expr, grid, around)
     }
 
     /// The same, boxed.
@@ -85,27 +129,27 @@ impl Planner<'_> {
         &self,
         expr: &Expr,
         grid: Grid,
-        func: Around,
+        around: Around,
     ) -> Result<Box<Node>, EngineError> {
-        self.node(expr, grid, func).map(Box::new)
+        self.node(expr, grid, around).map(Box::new)
     }
 
-    fn plain(&self, expr: &Expr, grid: Grid, func: Around) -> Result<Node, EngineError> {
+    fn plain(&self, expr: &Expr, grid: Grid, around: Around) -> Result<Node, EngineError> {
         let op = match &expr.kind {
             ExprKind::Number { value, duration: _ } => Op::Number(*value),
             ExprKind::String(s) => Op::String(s.clone()),
-            ExprKind::Selector(s) => Op::Select(self.select(s, func)?),
+            ExprKind::Selector(s) => Op::Select(self.select(s, around)?),
             ExprKind::Range(_) | ExprKind::Subquery(_) => {
-                Op::Matrix(self.range_source(expr, grid, func)?)
+                Op::Matrix(self.range_source(expr, grid, around)?)
             }
-            ExprKind::Call(c) => calls::call(self, expr, c, grid)?,
-            ExprKind::Aggregate(a) => self.aggregate(a, grid)?,
-            ExprKind::Binary(b) => self.binary(b, grid)?,
+            ExprKind::Call(c) => calls::call(self, c, grid, around)?,
+            ExprKind::Aggregate(a) => self.aggregate(a, grid, around)?,
+            ExprKind::Binary(b) => self.binary(b, grid, around)?,
             ExprKind::Unary(UnaryOp::Plus, e) | ExprKind::Paren(e) => {
-                return self.plain(e, grid, func);
+                return self.plain(e, grid, around);
             }
             ExprKind::Unary(UnaryOp::Minus, e) => {
-                let arg = self.boxed(e, grid, None)?;
+                let arg = self.boxed(e, grid, around.operator())?;
                 match (&arg.op, arg.value_type) {
                     (Op::Number(v), _) => Op::Number(-v),
                     (_, ValueType::Scalar) => Op::ScalarNegate(arg),
@@ -117,7 +161,7 @@ impl Planner<'_> {
     }
 
     /// An instant selector.
-    pub(super) fn select(&self, s: &VectorSelector, func: Around) -> Result<Select, EngineError> {
+    pub(super) fn select(&self, s: &VectorSelector, around: Around) -> Result<Select, EngineError> {
         let VectorSelector { name: _, matchers, shift, extended, allows_empty_matchers: _ } = s;
         let smoothed = match extended {
             None => false,
@@ -133,7 +177,8 @@ impl Planner<'_> {
             lookup: self.times.lookup(shift)?,
             lookback: self.lookback,
             smoothed,
-            func,
+            stats_only: around.stats_only(),
+            func: around.func,
         })
     }
 
@@ -142,22 +187,25 @@ impl Planner<'_> {
         &self,
         expr: &Expr,
         grid: Grid,
-        func: Around,
+        around: Around,
     ) -> Result<RangeSource, EngineError> {
         match &unwrapped(expr).kind {
             ExprKind::Range(r) => {
                 let RangeSelector { selector, selector_span: _, range } = &**r;
                 let VectorSelector { name: _, matchers, shift, extended, .. } = selector;
                 Ok(RangeSource {
-                    span: expr.span,
                     lookup: self.times.lookup(shift)?,
                     range: self.times.duration(range, false)?,
                     extended: *extended,
                     lookback: self.lookback,
-                    from: RangeFrom::Series { matchers: matchers.clone(), func },
+                    from: RangeFrom::Series {
+                        matchers: matchers.clone(),
+                        stats_only: around.stats_only(),
+                        func: around.func,
+                    },
                 })
             }
-            ExprKind::Subquery(s) => self.subquery(expr, s, grid),
+            ExprKind::Subquery(s) => self.subquery(s, grid, around),
             ExprKind::Number { .. }
             | ExprKind::String(_)
             | ExprKind::Selector(_)
@@ -175,9 +223,9 @@ impl Planner<'_> {
     /// at the last step of the outer one.
     fn subquery(
         &self,
-        expr: &Expr,
         s: &Subquery,
         grid: Grid,
+        around: Around,
     ) -> Result<RangeSource, EngineError> {
         let Subquery { expr: inner, range, step, shift } = s;
         let lookup = self.times.lookup(shift)?;
@@ -200,42 +248,46 @@ impl Planner<'_> {
             _ => Grid::range(start, last, step),
         };
         Ok(RangeSource {
-            span: expr.span,
             lookup,
             range,
             extended: None,
             lookback: self.lookback,
-            from: RangeFrom::Subquery(self.boxed(inner, inner_grid, None)?),
+            from: RangeFrom::Subquery(self.boxed(inner, inner_grid, around.with_buckets())?),
         })
     }
 
-    fn aggregate(&self, a: &Aggregate, grid: Grid) -> Result<Op, EngineError> {
+    fn aggregate(&self, a: &Aggregate, grid: Grid, around: Around) -> Result<Op, EngineError> {
         let Aggregate { op, param, expr, without, grouping } = a;
         let mut grouping = grouping.clone();
         grouping.sort();
-        let arg = self.node(unwrapped(expr), grid, Some(op.as_str()))?;
+        let arg = self.node(unwrapped(expr), grid, around.of(op.as_str()))?;
         let param = match param {
-            Some(p) => Some(self.node(unwrapped(p), grid, None)?),
+            Some(p) => Some(self.node(unwrapped(p), grid, around.operator())?),
             None => None,
         };
         if *op == AggregateOp::CountValues {
             let label = match param.as_ref().map(|p| &p.op) {
-                Some(Op::String(label)) => String::from_utf8_lossy(label).into_owned(),
-                _ => String::new(),
+                Some(Op::String(label)) => label.as_slice(),
+                _ => &[],
             };
-            if label.is_empty() {
-                return Err(EngineError::execution(format!("invalid label name {label:?}")));
+            if calls::label_name(label).is_none() {
+                let label = crate::parse::quote_bytes(label);
+                return Err(EngineError::execution(format!("invalid label name {label}")));
             }
         }
         let (op, without) = (*op, *without);
         Ok(Op::Aggregate(Box::new(Aggregation { op, arg, param, without, grouping })))
     }
 
-    fn binary(&self, b: &Binary, grid: Grid) -> Result<Op, EngineError> {
+    fn binary(&self, b: &Binary, grid: Grid, around: Around) -> Result<Op, EngineError> {
         let Binary { op, op_span: _, lhs, rhs, return_bool, matching } = b;
         let (op, return_bool) = (*op, *return_bool);
-        let left = self.node(lhs, grid, None)?;
-        let right = self.node(rhs, grid, None)?;
+        let around = match op {
+            BinaryOp::TrimUpper | BinaryOp::TrimLower => around.with_buckets(),
+            _ => around.operator(),
+        };
+        let left = self.node(lhs, grid, around)?;
+        let right = self.node(rhs, grid, around)?;
         Ok(match (left.value_type, right.value_type) {
             (ValueType::Scalar, ValueType::Scalar) => {
                 if let (Op::Number(l), Op::Number(r)) = (&left.op, &right.op) {
@@ -266,11 +318,6 @@ impl Planner<'_> {
                 Op::VectorBinary(Box::new(binary))
             }
         })
-    }
-
-    /// Whether an expression has one value for all steps.
-    pub(super) fn is_invariant(&self, expr: &Expr) -> bool {
-        is_invariant(expr, &self.times)
     }
 }
 

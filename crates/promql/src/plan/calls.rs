@@ -1,6 +1,6 @@
 //! Calls: which operator evaluates each function of the language.
 
-use super::build::{Planner, absent_labels};
+use super::build::{Around, Planner, absent_labels};
 use super::invariant::unwrapped;
 use super::{
     DatePart, Grid, HistogramMap, Info, LabelJoin, LabelReplace, Node, Op, RangeCall, RangeFn,
@@ -12,16 +12,17 @@ use crate::eval::functions::math;
 /// Plans a call.
 pub(super) fn call(
     planner: &Planner<'_>,
-    expr: &Expr,
     call: &Call,
     grid: Grid,
+    around: Around,
 ) -> Result<Op, EngineError> {
     let Call { func, func_span: _, args } = call;
     let name = func.name;
-    let arg = |i: usize| planner.boxed(unwrapped(&args[i]), grid, Some(name));
+    let around = around.of(name);
+    let arg = |i: usize| planner.boxed(unwrapped(&args[i]), grid, around);
     let optional = |i: usize| if args.len() > i { arg(i).map(Some) } else { Ok(None) };
     if let Some(range_fn) = range_fn(name) {
-        return range_call(planner, name, range_fn, args, grid);
+        return range_call(planner, name, range_fn, args, grid, around);
     }
     if let Some(f) = math::simple(name) {
         return Ok(Op::Map(f, arg(0)?));
@@ -40,9 +41,9 @@ pub(super) fn call(
         "vector" => Op::VectorOf(arg(0)?),
         "timestamp" | "start_timestamp" => match &unwrapped(&args[0]).kind {
             ExprKind::Selector(s) if name == "timestamp" => {
-                Op::Timestamp(planner.select(&plain(s), Some(name))?)
+                Op::Timestamp(planner.select(&plain(s), around)?)
             }
-            ExprKind::Selector(s) => Op::StartTimestamp(planner.select(&plain(s), Some(name))?),
+            ExprKind::Selector(s) => Op::StartTimestamp(planner.select(&plain(s), around)?),
             _ if name == "timestamp" => Op::TimestampOf(arg(0)?),
             _ => Op::Nothing,
         },
@@ -59,7 +60,7 @@ pub(super) fn call(
                 ExprKind::Range(r) => absent_labels(&r.selector.matchers),
                 _ => varve_model::Labels::empty(),
             };
-            let source = planner.range_source(inner, grid, Some(name))?;
+            let source = planner.range_source(inner, grid, around)?;
             refuse_extended(name, source.extended)?;
             Op::AbsentOverTime(Box::new(source), labels)
         }
@@ -95,11 +96,8 @@ pub(super) fn call(
             labels: args[1..].iter().map(string).collect(),
             descending: name == "sort_by_label_desc",
         },
-        "info" => Op::Info(Box::new(info(planner, args, grid)?)),
-        name => {
-            let _ = expr;
-            return Err(EngineError::unsupported(format!("function {name}()")));
-        }
+        "info" => Op::Info(Box::new(info(planner, args, grid, around)?)),
+        name => return Err(EngineError::unsupported(format!("function {name}()"))),
     })
 }
 
@@ -146,9 +144,10 @@ fn range_call(
     func: RangeFn,
     args: &[Expr],
     grid: Grid,
+    around: Around,
 ) -> Result<Op, EngineError> {
     let matrix = usize::from(func == RangeFn::Quantile);
-    let source = planner.range_source(unwrapped(&args[matrix]), grid, Some(name))?;
+    let source = planner.range_source(unwrapped(&args[matrix]), grid, around)?;
     match (source.extended, func) {
         (None, _)
         | (Some(_), RangeFn::Rate | RangeFn::Increase | RangeFn::Delta)
@@ -156,10 +155,10 @@ fn range_call(
         (extended, _) => refuse_extended(name, extended)?,
     }
     let scalars = args.iter().enumerate().filter(|(i, _)| *i != matrix);
-    let params = scalars.map(|(_, a)| planner.node(unwrapped(a), grid, Some(name)));
+    let params = scalars.map(|(_, a)| planner.node(unwrapped(a), grid, around));
     let params = params.collect::<Result<_, _>>()?;
     let first_arg: Span = unwrapped(&args[0]).span;
-    Ok(Op::Range(Box::new(RangeCall { func, name, source, params, first_arg })))
+    Ok(Op::Range(Box::new(RangeCall { func, source, params, first_arg })))
 }
 
 fn refuse_extended(name: &str, extended: Option<Extended>) -> Result<(), EngineError> {
@@ -168,55 +167,68 @@ fn refuse_extended(name: &str, extended: Option<Extended>) -> Result<(), EngineE
         Some(Extended::Anchored) => ("anchored", "changes, delta, increase, rate, resets"),
         Some(Extended::Smoothed) => ("smoothed", "delta, increase, rate"),
     };
-    let message =
-        format!("{modifier} modifier can only be used with: {allowed} - not with {name}");
+    let message = format!("{modifier} modifier can only be used with: {allowed} - not with {name}");
     Err(EngineError::execution(message))
+}
+
+/// The bytes of a string argument.
+fn bytes(expr: &Expr) -> &[u8] {
+    match &unwrapped(expr).kind {
+        ExprKind::String(s) => s,
+        _ => &[],
+    }
 }
 
 /// The text of a string argument.
 fn string(expr: &Expr) -> String {
-    match &unwrapped(expr).kind {
-        ExprKind::String(s) => String::from_utf8_lossy(s).into_owned(),
-        _ => String::new(),
-    }
+    String::from_utf8_lossy(bytes(expr)).into_owned()
+}
+
+/// The bytes as the name of a label: UTF-8, and not empty.
+pub(super) fn label_name(bytes: &[u8]) -> Option<&str> {
+    std::str::from_utf8(bytes).ok().filter(|name| !name.is_empty())
+}
+
+/// A string argument that names a label.
+fn label_argument(expr: &Expr, what: &str, func: &str) -> Result<String, EngineError> {
+    label_name(bytes(expr)).map(str::to_owned).ok_or_else(|| {
+        let name = string(expr);
+        EngineError::execution(format!("invalid {what} label name in {func}(): {name}"))
+    })
 }
 
 fn label_replace(arg: Node, strings: &[Expr]) -> Result<Op, EngineError> {
-    let (dst, replacement) = (string(&strings[0]), string(&strings[1]));
-    let (src, pattern) = (string(&strings[2]), string(&strings[3]));
+    let (replacement, src) = (string(&strings[1]), string(&strings[2]));
+    let pattern = string(&strings[3]);
     let regex = regex::RegexBuilder::new(&format!("^(?s:{pattern})$")).size_limit(16 << 20).build();
     let Ok(regex) = regex else {
         let message = format!("invalid regular expression in label_replace(): {pattern}");
         return Err(EngineError::execution(message));
     };
-    if dst.is_empty() {
-        let message = format!("invalid destination label name in label_replace(): {dst}");
-        return Err(EngineError::execution(message));
-    }
+    let dst = label_argument(&strings[0], "destination", "label_replace")?;
     Ok(Op::LabelReplace(Box::new(LabelReplace { arg, dst, replacement, src, regex })))
 }
 
 fn label_join(arg: Node, strings: &[Expr]) -> Result<Op, EngineError> {
-    let (dst, separator) = (string(&strings[0]), string(&strings[1]));
-    let src: Vec<String> = strings[2..].iter().map(string).collect();
-    if src.iter().any(String::is_empty) {
-        let message = "invalid source label name in label_join(): ".to_owned();
-        return Err(EngineError::execution(message));
-    }
-    if dst.is_empty() {
-        let message = format!("invalid destination label name in label_join(): {dst}");
-        return Err(EngineError::execution(message));
-    }
+    let separator = string(&strings[1]);
+    let src = strings[2..].iter().map(|s| label_argument(s, "source", "label_join"));
+    let src = src.collect::<Result<_, _>>()?;
+    let dst = label_argument(&strings[0], "destination", "label_join")?;
     Ok(Op::LabelJoin(Box::new(LabelJoin { arg, dst, separator, src })))
 }
 
-fn info(planner: &Planner<'_>, args: &[Expr], grid: Grid) -> Result<Info, EngineError> {
+fn info(
+    planner: &Planner<'_>,
+    args: &[Expr],
+    grid: Grid,
+    around: Around,
+) -> Result<Info, EngineError> {
     let first = unwrapped(&args[0]);
     let lookup = super::info::reference(first, &planner.times).unwrap_or_default();
     let matchers = match args.get(1).map(|a| &unwrapped(a).kind) {
         Some(ExprKind::Selector(s)) => s.matchers.clone(),
         _ => Vec::new(),
     };
-    let arg = planner.node(first, grid, Some("info"))?;
+    let arg = planner.node(first, grid, around)?;
     Ok(Info { arg, matchers, lookup, lookback: planner.lookback })
 }

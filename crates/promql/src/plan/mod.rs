@@ -125,8 +125,15 @@ pub(crate) enum Op {
     HistogramFraction(Box<Node>, Box<Node>, Box<Node>),
     LabelReplace(Box<LabelReplace>),
     LabelJoin(Box<LabelJoin>),
-    Sort { arg: Box<Node>, descending: bool },
-    SortByLabel { arg: Box<Node>, labels: Vec<String>, descending: bool },
+    Sort {
+        arg: Box<Node>,
+        descending: bool,
+    },
+    SortByLabel {
+        arg: Box<Node>,
+        labels: Vec<String>,
+        descending: bool,
+    },
     Info(Box<Info>),
     Negate(Box<Node>),
     VectorScalar(Box<VectorScalar>),
@@ -147,6 +154,8 @@ pub(crate) struct Select {
     pub(crate) lookback: i64,
     /// `smoothed`
     pub(crate) smoothed: bool,
+    /// Whether only count and sum of histograms are needed.
+    pub(crate) stats_only: bool,
     /// The function or aggregation around it.
     pub(crate) func: Option<&'static str>,
 }
@@ -154,8 +163,6 @@ pub(crate) struct Select {
 /// Where the windows of a range function come from.
 #[derive(Debug)]
 pub(crate) struct RangeSource {
-    /// Where it stands.
-    pub(crate) span: Span,
     pub(crate) lookup: Lookup,
     /// The length of the window in milliseconds.
     pub(crate) range: i64,
@@ -170,7 +177,7 @@ pub(crate) struct RangeSource {
 #[derive(Debug)]
 pub(crate) enum RangeFrom {
     /// Stored ones.
-    Series { matchers: Vec<Matcher>, func: Option<&'static str> },
+    Series { matchers: Vec<Matcher>, stats_only: bool, func: Option<&'static str> },
     /// Those of an expression on its own grid.
     Subquery(Box<Node>),
 }
@@ -179,8 +186,6 @@ pub(crate) enum RangeFrom {
 #[derive(Debug)]
 pub(crate) struct RangeCall {
     pub(crate) func: RangeFn,
-    /// Its name, for errors.
-    pub(crate) name: &'static str,
     pub(crate) source: RangeSource,
     /// The scalar arguments, in order.
     pub(crate) params: Vec<Node>,

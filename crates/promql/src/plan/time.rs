@@ -81,12 +81,8 @@ impl QueryTimes {
             DurationKind::Literal { seconds, unit: _ } => *seconds,
             DurationKind::Step => self.step_seconds(),
             DurationKind::Range => self.range_seconds(),
-            DurationKind::Min(a, b) => {
-                crate::eval::number::min(self.seconds(a)?, self.seconds(b)?)
-            }
-            DurationKind::Max(a, b) => {
-                crate::eval::number::max(self.seconds(a)?, self.seconds(b)?)
-            }
+            DurationKind::Min(a, b) => crate::eval::number::min(self.seconds(a)?, self.seconds(b)?),
+            DurationKind::Max(a, b) => crate::eval::number::max(self.seconds(a)?, self.seconds(b)?),
             DurationKind::Unary(UnaryOp::Plus, a) => self.seconds(a)?,
             DurationKind::Unary(UnaryOp::Minus, a) => -self.seconds(a)?,
             DurationKind::Paren(a) => self.seconds(a)?,

@@ -25,7 +25,11 @@ pub fn compare(eval: &Eval, value: &QueryValue, times: &Times) -> Result<(), Str
         }
         (QueryValue::String { value, .. }, Expected::String(expected)) => {
             let got = String::from_utf8_lossy(value);
-            if got == *expected { Ok(()) } else { Err(format!("expected {expected:?}, got {got:?}")) }
+            if got == *expected {
+                Ok(())
+            } else {
+                Err(format!("expected {expected:?}, got {got:?}"))
+            }
         }
         (QueryValue::Vector(samples), Expected::Series(expected)) => {
             let mut seen = HashSet::new();

@@ -5,9 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use varve_model::{
-    CUSTOM_BUCKETS_SCHEMA, Counts, Histogram, Labels, METRIC_NAME, ResetHint, Span,
-};
+use varve_model::{CUSTOM_BUCKETS_SCHEMA, Counts, Histogram, Labels, METRIC_NAME, ResetHint, Span};
 use varve_promql::parse::SequenceValue;
 
 use crate::script::Load;
@@ -25,12 +23,14 @@ pub fn convert(load: &Load) -> Vec<(Labels, Vec<(i64, Histogram)>)> {
     let mut all: BTreeMap<Labels, BTreeMap<i64, Classic>> = BTreeMap::new();
     for s in &load.series {
         let name = s.labels.metric_name();
-        let parts = ["_bucket", "_count", "_sum"].iter().find_map(|suffix| {
-            name.strip_suffix(suffix).map(|base| (base.to_owned(), *suffix))
-        });
+        let parts = ["_bucket", "_count", "_sum"]
+            .iter()
+            .find_map(|suffix| name.strip_suffix(suffix).map(|base| (base.to_owned(), *suffix)));
         let Some((base, suffix)) = parts else { continue };
         let le = s.labels.get("le").parse::<f64>();
-        if suffix == "_bucket" && le.as_ref().is_ok_and(|v| v.is_nan()) || suffix == "_bucket" && le.is_err() {
+        if suffix == "_bucket" && le.as_ref().is_ok_and(|v| v.is_nan())
+            || suffix == "_bucket" && le.is_err()
+        {
             continue;
         }
         let mut builder = s.labels.builder();
@@ -47,9 +47,7 @@ pub fn convert(load: &Load) -> Vec<(Labels, Vec<(i64, Histogram)>)> {
         }
     }
     all.into_iter()
-        .map(|(labels, times)| {
-            (labels, times.into_iter().map(|(t, c)| (t, native(c))).collect())
-        })
+        .map(|(labels, times)| (labels, times.into_iter().map(|(t, c)| (t, native(c))).collect()))
         .collect()
 }
 

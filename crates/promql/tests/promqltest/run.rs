@@ -120,13 +120,7 @@ fn answer(
     }
 }
 
-fn instant(
-    engine: &Engine,
-    store: &Store,
-    e: &Eval,
-    expr: &str,
-    time: i64,
-) -> Result<(), Trouble> {
+fn instant(engine: &Engine, store: &Store, e: &Eval, expr: &str, time: i64) -> Result<(), Trouble> {
     let Some(output) = answer(engine, store, e, &Query::instant(expr, time))? else {
         return Ok(());
     };
@@ -140,9 +134,8 @@ fn instant(
     // The middle step of a range query has to be the same.
     let minute = 60_000;
     let query = Query::range(expr, time - minute, time + minute, minute);
-    let ranged = ask(engine, store, &query).map_err(|error| {
-        Trouble::Wrong(format!("failed in range mode: {}", error.message))
-    })?;
+    let ranged = ask(engine, store, &query)
+        .map_err(|error| Trouble::Wrong(format!("failed in range mode: {}", error.message)))?;
     if e.ordered {
         return Ok(());
     }

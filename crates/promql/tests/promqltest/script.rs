@@ -97,11 +97,8 @@ fn regex(pattern: &str) -> Regex {
 
 /// Reads a script.
 pub fn parse(text: &str) -> Result<Vec<Command>, String> {
-    let lines: Vec<&str> = text
-        .lines()
-        .map(str::trim)
-        .map(|l| if l.starts_with('#') { "" } else { l })
-        .collect();
+    let lines: Vec<&str> =
+        text.lines().map(str::trim).map(|l| if l.starts_with('#') { "" } else { l }).collect();
     let mut commands = Vec::new();
     let mut i = 0;
     while i < lines.len() {
@@ -172,9 +169,8 @@ fn start_sequence(text: &str) -> Result<Vec<Option<i64>>, String> {
             continue;
         }
         let parts = pattern.captures(item).ok_or_else(|| format!("{item:?} is not a start"))?;
-        let signed = |sign: &str, text: &str| {
-            duration(text).map(|d| if sign == "-" { -d } else { d })
-        };
+        let signed =
+            |sign: &str, text: &str| duration(text).map(|d| if sign == "-" { -d } else { d });
         let base = signed(&parts[1], &parts[2])?;
         let step = match parts.get(4) {
             Some(step) => signed(&parts[3], step.as_str())?,
@@ -188,8 +184,7 @@ fn start_sequence(text: &str) -> Result<Vec<Option<i64>>, String> {
 
 /// Returns the evaluation and how many lines of the body belong to it.
 fn eval(line: &str, number: usize, body: &[&str]) -> Result<(Eval, usize), String> {
-    let instant =
-        regex(r"^eval(?:_(fail|warn|ordered|info))?\s+instant\s+(?:at\s+(.+?))?\s+(.+)$");
+    let instant = regex(r"^eval(?:_(fail|warn|ordered|info))?\s+instant\s+(?:at\s+(.+?))?\s+(.+)$");
     let range = regex(
         r"^eval(?:_(fail|warn|info))?\s+range\s+from\s+(.+)\s+to\s+(.+)\s+step\s+(.+?)\s+(.+)$",
     );

@@ -88,9 +88,11 @@ impl Store {
         }
         if load.with_nhcb {
             for (labels, histograms) in crate::nhcb::convert(load) {
-                let samples = histograms
-                    .into_iter()
-                    .map(|(time, h)| Sample { time, start: 0, value: Value::Histogram(h) });
+                let samples = histograms.into_iter().map(|(time, h)| Sample {
+                    time,
+                    start: 0,
+                    value: Value::Histogram(h),
+                });
                 append(&mut all, &labels, samples.collect());
             }
         }

@@ -21,8 +21,12 @@ pub(super) trait Fold: Sync {
     -> Result<(), EngineError>;
 
     /// Writes the results to a row.
-    fn finish(&self, scope: &Scope<'_>, state: Self::State, row: &mut Row)
-    -> Result<(), EngineError>;
+    fn finish(
+        &self,
+        scope: &Scope<'_>,
+        state: Self::State,
+        row: &mut Row,
+    ) -> Result<(), EngineError>;
 
     /// About how many bytes a state takes.
     fn memory(steps: usize) -> usize {

@@ -171,8 +171,7 @@ fn by_ratio(rows: &[Row], members: &[usize], ratios: &Scalars, kept: &mut Kept, 
         let offset = rows[*i].labels.hash64() as f64 / u64::MAX as f64;
         for step in 0..steps {
             let ratio = ratios.at(step).clamp(-1.0, 1.0);
-            let within =
-                if ratio >= 0.0 { offset < ratio } else { offset >= 1.0 + ratio };
+            let within = if ratio >= 0.0 { offset < ratio } else { offset >= 1.0 + ratio };
             if ratio != 0.0 && within && rows[*i].has(step) {
                 kept.keep(rows, *i, step);
             }

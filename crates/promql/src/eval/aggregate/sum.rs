@@ -64,7 +64,15 @@ impl Fold for Kind {
             let Some(h) = h else { continue };
             match total {
                 None => *total = Some(Box::new(Total::new(h, matches!(self, Self::Avg)))),
-                Some(total) => total.add(scope.ctx, scope.span, row.labels.metric_name(), h)?,
+                Some(total) => {
+                    let failed = total.failed();
+                    total.add(h);
+                    if total.failed() && !failed {
+                        let metric = row.labels.metric_name();
+                        let text = Annotation::mixed_exponential_custom(metric, scope.span);
+                        scope.ctx.annotate(text);
+                    }
+                }
             }
         }
         Ok(())
@@ -81,8 +89,9 @@ impl Fold for Kind {
                 }
                 (Some(Float::Sum(sum)), None) => row.floats[step] = sum.value(),
                 (Some(Float::Mean(mean)), None) => row.floats[step] = mean.value(),
+                (None, Some(total)) if total.failed() => {}
                 (None, Some(total)) => {
-                    if let Some(h) = total.finish(scope.ctx, scope.span) {
+                    if let Some(h) = total.finish_compact(scope.ctx, scope.span, "") {
                         row.set_histogram(step, h);
                     }
                 }

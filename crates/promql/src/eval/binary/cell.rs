@@ -95,8 +95,6 @@ pub(super) fn apply(op: BinaryOp, lhs: Cell<'_>, rhs: Cell<'_>) -> Applied {
             }
             _ => refuse(),
         },
-        (Cell::Absent, _) | (_, Cell::Absent) => {
-            Applied { outcome: None, keep: false, note: None }
-        }
+        (Cell::Absent, _) | (_, Cell::Absent) => Applied { outcome: None, keep: false, note: None },
     }
 }

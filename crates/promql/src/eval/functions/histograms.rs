@@ -25,11 +25,7 @@ use crate::plan::{HistogramMap, Node};
 const LE: &str = "le";
 
 /// `histogram_count` and the like: a number for each native histogram.
-pub(crate) fn map<'a>(
-    ctx: &'a Context<'a>,
-    func: HistogramMap,
-    arg: &'a Node,
-) -> BatchStream<'a> {
+pub(crate) fn map<'a>(ctx: &'a Context<'a>, func: HistogramMap, arg: &'a Node) -> BatchStream<'a> {
     let mapped = crate::eval::vector(ctx, arg).map(move |batch| {
         let Batch { rows, hold } = batch?;
         ctx.check()?;
@@ -277,9 +273,7 @@ pub(crate) fn fraction<'a>(
             let (low, high) = (lower.at(step), upper.at(step));
             match one {
                 One::Classic(all) => buckets::fraction(low, high, all),
-                One::Native(h) => {
-                    histogram::quantile::fraction(ctx, low, high, h, name, arg.span)
-                }
+                One::Native(h) => histogram::quantile::fraction(ctx, low, high, h, name, arg.span),
             }
         })?)
     });

@@ -8,10 +8,7 @@ use crate::eval::row::Batch;
 use crate::eval::stream::{gather, merge_same};
 use crate::plan::{LabelJoin, LabelReplace};
 
-pub(crate) async fn replace(
-    ctx: &Context<'_>,
-    call: &LabelReplace,
-) -> Result<Batch, EngineError> {
+pub(crate) async fn replace(ctx: &Context<'_>, call: &LabelReplace) -> Result<Batch, EngineError> {
     let LabelReplace { arg, dst, replacement, src, regex } = call;
     let Batch { mut rows, hold } = gather(ctx, crate::eval::vector(ctx, arg)).await?;
     for row in &mut rows {

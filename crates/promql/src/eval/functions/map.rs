@@ -57,10 +57,7 @@ pub(crate) fn unique<'a>(ctx: &'a Context<'a>, stream: BatchStream<'a>) -> Batch
 }
 
 /// The numbers of an optional scalar argument.
-async fn optional(
-    ctx: &Context<'_>,
-    node: Option<&Node>,
-) -> Result<Option<Scalars>, EngineError> {
+async fn optional(ctx: &Context<'_>, node: Option<&Node>) -> Result<Option<Scalars>, EngineError> {
     match node {
         Some(node) => scalar(ctx, node).await.map(Some),
         None => Ok(None),
@@ -133,11 +130,7 @@ pub(crate) fn dropping<'a>(ctx: &'a Context<'a>, stream: BatchStream<'a>) -> Bat
 }
 
 /// `timestamp` of samples that an expression made: the time of their step.
-pub(crate) fn timestamps<'a>(
-    ctx: &'a Context<'a>,
-    grid: Grid,
-    arg: &'a Node,
-) -> BatchStream<'a> {
+pub(crate) fn timestamps<'a>(ctx: &'a Context<'a>, grid: Grid, arg: &'a Node) -> BatchStream<'a> {
     let mapped = crate::eval::vector(ctx, arg).map(move |batch| {
         let mut batch = batch?;
         for row in &mut batch.rows {

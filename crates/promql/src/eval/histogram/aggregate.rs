@@ -1,15 +1,117 @@
-//! Sums and averages of native histograms.
+//! Sums and averages of native histograms, with compensation. An average is a
+//! plain sum and count while that does not overflow, then an incremental mean.
+
 use std::sync::Arc;
-use varve_model::Histogram;
+
+use varve_model::{Histogram, ResetHint};
+
+use super::{Float, Incompatible};
+use crate::annotations::{Annotation, HistogramOperation};
 use crate::ast::Span;
-use crate::engine::EngineError;
 use crate::eval::context::Context;
 
-pub(crate) struct Total { h: Arc<Histogram> }
+/// The sum or average of some histograms.
+pub(crate) struct Total {
+    value: Float,
+    average: bool,
+    count: f64,
+    incremental: bool,
+    /// Whether exponential met custom buckets.
+    failed: bool,
+    reconciled: bool,
+    reset_seen: bool,
+    no_reset_seen: bool,
+}
+
 impl Total {
-    pub(crate) fn new(h: &Arc<Histogram>, _avg: bool) -> Self { Self { h: Arc::clone(h) } }
-    pub(crate) fn add(&mut self, _ctx: &Context<'_>, _span: Span, _metric: &str, _h: &Arc<Histogram>) -> Result<(), EngineError> {
-        Err(EngineError::unsupported("aggregation of native histograms"))
+    /// A total of one histogram.
+    pub(crate) fn new(h: &Histogram, average: bool) -> Self {
+        let mut total = Self {
+            value: Float::of(h),
+            average,
+            count: 1.0,
+            incremental: false,
+            failed: false,
+            reconciled: false,
+            reset_seen: false,
+            no_reset_seen: false,
+        };
+        total.look(h);
+        total
     }
-    pub(crate) fn finish(self, _ctx: &Context<'_>, _span: Span) -> Option<Arc<Histogram>> { Some(self.h) }
+
+    fn look(&mut self, h: &Histogram) {
+        self.reset_seen |= h.reset_hint == ResetHint::CounterReset;
+        self.no_reset_seen |= h.reset_hint == ResetHint::NotCounterReset;
+    }
+
+    /// Whether nothing can come of it any more.
+    pub(crate) fn failed(&self) -> bool {
+        self.failed
+    }
+
+    /// Takes another histogram in.
+    pub(crate) fn add(&mut self, h: &Histogram) {
+        if self.failed {
+            return;
+        }
+        self.count += 1.0;
+        self.look(h);
+        if let Err(Incompatible) = self.try_add(Float::of(h)) {
+            self.failed = true;
+        }
+    }
+
+    fn try_add(&mut self, mut h: Float) -> Result<(), Incompatible> {
+        if !self.average {
+            self.reconciled |= self.value.add_compensated(&h)?.reconciled;
+            return Ok(());
+        }
+        let n = self.count;
+        if !self.incremental {
+            let mut next = self.value.clone();
+            self.reconciled |= next.add_compensated(&h)?.reconciled;
+            if !next.has_overflow() {
+                self.value = next;
+                return Ok(());
+            }
+            self.incremental = true;
+            self.value.divide(n - 1.0);
+        }
+        self.value.multiply((n - 1.0) / n);
+        h.divide(n);
+        self.reconciled |= self.value.add_compensated(&h)?.reconciled;
+        Ok(())
+    }
+
+    /// The total; `None` when exponential and custom buckets met. What was
+    /// found on the way is said.
+    pub(crate) fn finish(mut self, ctx: &Context<'_>, span: Span, metric: &str) -> Option<Float> {
+        if self.failed {
+            ctx.annotate(Annotation::mixed_exponential_custom(metric, span));
+            return None;
+        }
+        let operation = HistogramOperation::Aggregation;
+        if self.reset_seen && self.no_reset_seen {
+            ctx.annotate(Annotation::counter_reset_collision(operation, span));
+        }
+        if self.reconciled {
+            ctx.annotate(Annotation::mismatched_custom_buckets(operation, span));
+        }
+        if self.average && !self.incremental {
+            self.value.divide(self.count);
+        }
+        self.value.settle();
+        Some(self.value)
+    }
+
+    /// The same, empty buckets removed.
+    pub(crate) fn finish_compact(
+        self,
+        ctx: &Context<'_>,
+        span: Span,
+        metric: &str,
+    ) -> Option<Arc<Histogram>> {
+        Some(Arc::new(self.finish(ctx, span, metric)?.compact().to_model()))
+    }
 }

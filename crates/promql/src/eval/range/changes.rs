@@ -102,9 +102,7 @@ pub(crate) fn resets(
         let started = starts && is_start_reset(a.start, a.time, b.start, b.time);
         match (a.value, b.value) {
             (Value::Float(x), Value::Float(y)) => y < x || started,
-            (Value::Histogram(x), Value::Histogram(y)) => {
-                started || histogram::detect_reset(y, x)
-            }
+            (Value::Histogram(x), Value::Histogram(y)) => started || histogram::detect_reset(y, x),
             _ => true,
         }
     }))

@@ -73,7 +73,7 @@ pub(crate) fn rate(
     }
     let smoothed = extended == Extended::Smoothed;
     if !h.is_empty() {
-        return histograms::extended(scope, window, smoothed, kind);
+        return Ok(histograms::extended(scope, window, smoothed, kind));
     }
     let Some(edges) = Edges::of(f, window, smoothed, kind.counter) else {
         return Ok(Output::Nothing);

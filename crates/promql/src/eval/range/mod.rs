@@ -15,10 +15,10 @@ use futures::StreamExt;
 use futures::TryStreamExt;
 use varve_model::{Histogram, Labels};
 
+pub(crate) use extended::interpolate;
+pub(crate) use rate::{Edges, Kind as RateKind, is_start_reset, overlaps as starts_overlap};
 pub(crate) use source::{RangeSeries, series};
 pub(crate) use window::{Floats, Histograms, Slide, Window};
-pub(crate) use extended::interpolate;
-pub(crate) use rate::Kind as RateKind;
 
 use super::context::Context;
 use super::row::{Batch, Row, without_name};
@@ -60,11 +60,7 @@ impl Scope<'_> {
 }
 
 /// The rows of a range function.
-pub(crate) fn rows<'a>(
-    ctx: &'a Context<'a>,
-    grid: Grid,
-    call: &'a RangeCall,
-) -> BatchStream<'a> {
+pub(crate) fn rows<'a>(ctx: &'a Context<'a>, grid: Grid, call: &'a RangeCall) -> BatchStream<'a> {
     let stream = futures::stream::once(async move {
         let mut params = Vec::with_capacity(call.params.len());
         for p in &call.params {
@@ -158,10 +154,8 @@ fn apply(
     let func = call.func;
     Ok(match func {
         RangeFn::Rate | RangeFn::Increase | RangeFn::Delta => {
-            let kind = rate::Kind {
-                counter: func != RangeFn::Delta,
-                per_second: func == RangeFn::Rate,
-            };
+            let kind =
+                rate::Kind { counter: func != RangeFn::Delta, per_second: func == RangeFn::Rate };
             match call.source.extended {
                 None => rate::extrapolated(scope, window, resets, kind)?,
                 Some(extended) => extended::rate(scope, window, extended, kind)?,

@@ -35,7 +35,7 @@ pub(crate) fn sum(scope: &Scope<'_>, window: &Window<'_>) -> Result<Output, Engi
         return Ok(Output::Nothing);
     }
     if window.floats.is_empty() {
-        return histograms::sum(scope, &window.histograms);
+        return Ok(histograms::sum(scope, &window.histograms));
     }
     let mut sum = Sum::default();
     window.floats.values.iter().for_each(|v| sum.add(*v));
@@ -47,7 +47,7 @@ pub(crate) fn avg(scope: &Scope<'_>, window: &Window<'_>) -> Result<Output, Engi
         return Ok(Output::Nothing);
     }
     if window.floats.is_empty() {
-        return histograms::avg(scope, &window.histograms);
+        return Ok(histograms::avg(scope, &window.histograms));
     }
     let mut mean = Mean::new(window.floats.values[0]);
     window.floats.values[1..].iter().for_each(|v| mean.add(*v));

@@ -93,7 +93,7 @@ pub(crate) fn extrapolated(
         return Ok(Output::Nothing);
     }
     if !h.is_empty() {
-        return histograms::extrapolated(scope, window, resets.starts, kind);
+        return Ok(histograms::extrapolated(scope, window, resets.starts, kind));
     }
     let n = f.len();
     let mut result = f.values[n - 1] - f.values[0];
@@ -204,7 +204,7 @@ pub(crate) fn instant(
     }
     let starts = rate && scope.ctx.options.start_timestamps;
     if !last {
-        return histograms::instant(scope, window, rate, starts);
+        return Ok(histograms::instant(scope, window, rate, starts));
     }
     let (a, b) = (f.len() - 2, f.len() - 1);
     let interval = f.times[b] - f.times[a];

@@ -8,8 +8,9 @@ use futures::stream::BoxStream;
 use varve_model::{FloatSamples, Histogram, HistogramSamples, Labels, ResetHint, is_stale};
 
 use super::super::context::{Context, Hold};
+use super::super::histogram::stats;
 use super::super::row::{Row, is_absent};
-use super::super::select::to_float;
+use super::super::select::of_storage;
 use crate::engine::EngineError;
 use crate::plan::{Grid, RangeFrom, RangeSource};
 use crate::source::{Charge, SelectHints, SelectRequest};
@@ -48,10 +49,10 @@ pub(crate) fn series<'a>(
         return futures::stream::empty().boxed();
     }
     match &source.from {
-        RangeFrom::Series { matchers, func } => {
+        RangeFrom::Series { matchers, stats_only, func } => {
             let hints = SelectHints { step: grid.step, func: *func, range: source.range };
-            let request =
-                SelectRequest { matchers: matchers.clone(), range: source.fetch(&grid), hints };
+            let range = source.fetch(&grid);
+            let request = SelectRequest { matchers: matchers.clone(), range, hints };
             let stream = ctx.source.select(request);
             stream
                 .map(move |batch| {
@@ -62,7 +63,12 @@ pub(crate) fn series<'a>(
                         ctx.count_read(1, s.len());
                         let (labels, drop_name) = (s.labels, false);
                         let floats = without_stale(s.floats);
-                        let histograms = float_counts(s.histograms);
+                        let histograms = match stats_only {
+                            true => {
+                                without_stale_histograms(stats(s.histograms, range), Arc::clone)
+                            }
+                            false => without_stale_histograms(s.histograms, of_storage),
+                        };
                         RangeSeries { labels, drop_name, floats, histograms }
                     });
                     let series = series.collect();
@@ -98,11 +104,14 @@ fn without_stale(floats: FloatSamples) -> FloatSamples {
     kept
 }
 
-fn float_counts(histograms: HistogramSamples) -> HistogramSamples {
+fn without_stale_histograms(
+    histograms: HistogramSamples,
+    of: impl Fn(&Arc<Histogram>) -> Arc<Histogram>,
+) -> HistogramSamples {
     let mut kept = HistogramSamples::default();
     for (i, h) in histograms.values.iter().enumerate() {
         if !h.is_stale() {
-            kept.push(histograms.times[i], to_float(h), histograms.start(i));
+            kept.push(histograms.times[i], of(h), histograms.start(i));
         }
     }
     kept

@@ -1,0 +1,23 @@
+//! A histogram as text, which `count_values` makes a label value.
+
+use std::fmt::Write;
+
+use varve_model::Histogram;
+
+use super::Float;
+use super::bounds::ascending;
+use crate::number::general;
+
+/// `{count:6, sum:8.4, [-1,1]:1, (1,2]:5}`
+pub(crate) fn text(h: &Histogram) -> String {
+    let mut out = format!("{{count:{}, sum:{}", general(h.count()), general(h.sum));
+    for b in ascending(&Float::of(h)).into_iter().filter(|b| b.count != 0.0) {
+        let open = if b.lower_inclusive { '[' } else { '(' };
+        let close = if b.upper_inclusive { ']' } else { ')' };
+        let (lower, upper, count) = (general(b.lower), general(b.upper), general(b.count));
+        // Writing to a string cannot fail.
+        let _ = write!(out, ", {open}{lower},{upper}{close}:{count}");
+    }
+    out.push('}');
+    out
+}
