@@ -24,7 +24,8 @@ async fn tenant(prefix: &str, headers: &[(&str, &str)]) -> Result<String, (u16, 
 async fn the_tenant_may_be_named_in_three_places() {
     // "team-a:x" and "team-b:x"
     let (a, b) = ("Basic dGVhbS1hOng=", "basic dGVhbS1iOng=");
-    let cases: [(&str, &[(&str, &str)], &str); 9] = [
+    type Headers = [(&'static str, &'static str)];
+    let cases: [(&str, &Headers, &str); 9] = [
         ("", &[], "anonymous"),
         ("", &[("X-Scope-OrgID", "team-a")], "team-a"),
         ("", &[("X-Scope-OrgID", "")], "anonymous"),

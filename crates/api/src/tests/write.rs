@@ -63,7 +63,8 @@ async fn the_writers_refusals_are_passed_on() {
 #[tokio::test]
 async fn what_is_not_remote_write_is_refused_before_it_is_read() {
     let long = vec![0; 1001];
-    let cases: [(&[(&str, &str)], &[u8], u16); 6] = [
+    type Headers = [(&'static str, &'static str)];
+    let cases: [(&Headers, &[u8], u16); 6] = [
         (&[("content-type", "application/json")], b"ok", 415),
         (&[("content-type", "application/x-protobuf;proto=other")], b"ok", 415),
         (&[("content-type", V1), ("content-encoding", "gzip")], b"ok", 415),

@@ -8,7 +8,7 @@ use super::token::{Kind, Token};
 use crate::ast::{BinaryOp, DurationExpr, DurationKind, UnaryOp};
 
 /// Seconds beyond which Go's 64 bits of nanoseconds overflow.
-const MAX_SECONDS: f64 = 9_223_372_036.854_775_808;
+const MAX_SECONDS: f64 = 9_223_372_036.854_776;
 
 /// Signs bind like `*`.
 const SIGN_OPERAND: u8 = 3;

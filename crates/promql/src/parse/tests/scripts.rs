@@ -6,7 +6,7 @@ use super::super::parse_series_desc;
 use super::parse;
 
 /// The lines of all scripts, without comments; empty when there are none.
-#[allow(clippy::print_stderr)]
+#[allow(clippy::print_stderr, clippy::disallowed_methods)]
 fn lines() -> Vec<String> {
     let Ok(dir) = std::env::var("VARVE_PROMQLTEST_DIR") else {
         eprintln!("SKIPPED: VARVE_PROMQLTEST_DIR is not set");
