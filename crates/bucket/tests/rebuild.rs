@@ -1,4 +1,5 @@
 //! A catalog made anew from its blocks equals the one that was lost.
+#![allow(clippy::unwrap_used, reason = "a failed step fails the test")]
 
 mod common;
 
@@ -18,6 +19,9 @@ async fn all_blocks(catalog: &Catalog) -> Vec<BlockEntry> {
     catalog.refresh(&tenant()).await.unwrap().all_blocks().await.unwrap()
 }
 
+/// Which objects of a catalog get lost.
+type Loss = fn(&str) -> bool;
+
 async fn lose(bucket: &Bucket, what: impl Fn(&str) -> bool) {
     let folder = paths::catalog(&tenant());
     let all: Vec<_> = bucket.list(&folder).try_collect().await.unwrap();
@@ -28,7 +32,7 @@ async fn lose(bucket: &Bucket, what: impl Fn(&str) -> bool) {
 
 #[tokio::test]
 async fn a_rebuilt_catalog_equals_the_lost_one() {
-    let losses: [(&str, fn(&str) -> bool); 5] = [
+    let losses: [(&str, Loss); 5] = [
         ("nothing", |_| false),
         ("everything", |_| true),
         ("leaves", |p| p.contains("/leaf/")),

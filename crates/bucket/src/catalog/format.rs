@@ -175,3 +175,6 @@ pub(crate) fn decode<T: DeserializeOwned>(path: &ObjectPath, bytes: &[u8]) -> Re
 pub(crate) fn corrupt(path: &ObjectPath, detail: impl std::fmt::Display) -> CatalogError {
     CatalogError::Corrupt { path: path.to_string(), detail: detail.to_string() }
 }
+
+#[cfg(test)]
+mod tests;
