@@ -46,13 +46,14 @@ fn bench_of(partitions: u32, limits: LimitsPatch) -> Bench {
     bench_with(partitions, limits, config())
 }
 
-/// Settings with which nothing waits for long.
+/// Settings with which nothing waits for long between attempts.
 fn config() -> Config {
-    Config {
-        request_timeout: HumanDuration(Duration::from_millis(300)),
-        retry_backoff: HumanDuration(Duration::from_millis(1)),
-        ..Config::default()
-    }
+    Config { retry_backoff: HumanDuration(Duration::from_millis(1)), ..Config::default() }
+}
+
+/// Settings with which a request that gets no answer ends soon.
+fn impatient() -> Config {
+    Config { request_timeout: HumanDuration(Duration::from_millis(50)), ..config() }
 }
 
 fn bench_with(partitions: u32, limits: LimitsPatch, config: Config) -> Bench {

@@ -193,3 +193,61 @@ fn a_typical_sample_takes_few_bytes() {
     let bytes = batch.encode().len();
     assert!(bytes <= 5 * 2000, "{bytes} bytes for 2000 samples");
 }
+
+/// One of everything.
+fn golden() -> WriteBatch {
+    let labels = |pairs: &[(&str, &str)]| Labels::from_pairs(pairs.iter().copied()).unwrap();
+    let mut known = BatchSeries::new(SeriesId::Known(7));
+    for (t, v, start) in [(1_790_000_000_000, 1.5, 0), (1_790_000_015_000, -0.0, 1_789_999_000_000)]
+    {
+        known.floats.push(t, v, start);
+    }
+    known.floats.push(1_790_000_030_000, stale_nan(), 0);
+    known.floats.push(1_790_000_045_000, std::f64::consts::PI, 0);
+    let mut new = BatchSeries::new(SeriesId::New(labels(&[("__name__", "h"), ("job", "a")])));
+    let spans = vec![Span { offset: -2, length: 1 }, Span { offset: 3, length: 1 }];
+    let int = Histogram {
+        schema: 3,
+        zero_threshold: 0.001,
+        sum: 12.25,
+        reset_hint: ResetHint::NotCounterReset,
+        positive_spans: spans,
+        negative_spans: vec![Span { offset: 0, length: 1 }],
+        custom_bounds: vec![],
+        counts: Counts::Int { count: 9, zero: 1, positive: vec![5, 2], negative: vec![1] },
+    };
+    let float = Histogram {
+        schema: -53,
+        zero_threshold: 0.0,
+        reset_hint: ResetHint::Gauge,
+        positive_spans: vec![Span { offset: 0, length: 2 }],
+        negative_spans: vec![],
+        custom_bounds: vec![0.5, 1.0],
+        counts: Counts::Float { count: 3.5, zero: 0.0, positive: vec![1.0, 2.5], negative: vec![] },
+        ..int
+    };
+    new.histograms.push(1_790_000_000_000, Arc::new(int), 1_789_999_000_000);
+    new.histograms.push(1_790_000_015_000, Arc::new(float), 0);
+    new.exemplars.push(Exemplar {
+        labels: labels(&[("trace_id", "abc")]),
+        value: 0.25,
+        timestamp: 1_790_000_014_000,
+    });
+    let metadata =
+        Metadata { kind: MetricType::Histogram, help: "Some help.".into(), unit: "s".into() };
+    WriteBatch {
+        tenant: tenant(),
+        series: vec![known, new],
+        metadata: vec![("h".into(), metadata)],
+    }
+}
+
+/// Batches lie in logs: what version 1 wrote is read for ever.
+#[test]
+fn batches_of_version_1_are_read() {
+    let plain = include_bytes!("../../testdata/batch-v1-plain.bin");
+    let packed = include_bytes!("../../testdata/batch-v1-packed.bin");
+    assert_eq!(WriteBatch::decode(plain), Ok(golden()));
+    assert_eq!(WriteBatch::decode(packed), Ok(golden()));
+    assert_eq!(super::tests::plain(&golden()), plain);
+}

@@ -87,7 +87,8 @@ async fn many_refusals_are_counted_and_few_are_shown() {
 #[tokio::test]
 async fn a_retry_is_asked_for_when_any_part_can_succeed() {
     for protocol in BOTH {
-        let bench = bench_of(8, LimitsPatch { partitions: Some(0), ..LimitsPatch::default() });
+        let limits = LimitsPatch { partitions: Some(0), ..LimitsPatch::default() };
+        let bench = bench_with(8, limits, impatient());
         let mut request = Request::default();
         for i in 0..100 {
             request = request.float(&[("__name__", "m"), ("i", &i.to_string())], NOW, 1.0);
@@ -119,7 +120,7 @@ async fn a_partition_that_comes_back_in_time_is_waited_for() {
 
 #[tokio::test]
 async fn a_partition_that_hangs_is_given_up() {
-    let bench = bench(LimitsPatch::default());
+    let bench = bench_with(1, LimitsPatch::default(), impatient());
     bench.fake.fail(0, Fault::Hang);
     let reply = bench.send(Protocol::V1, &Request::default().float(UP, NOW, 1.0)).await;
     assert_eq!((reply.status, reply.samples), (503, 0));
@@ -129,7 +130,7 @@ async fn a_partition_that_hangs_is_given_up() {
 #[tokio::test]
 async fn overload_is_503_before_memory_runs_out() {
     let bench =
-        bench_with(1, LimitsPatch::default(), Config { inflight: ByteSize(100), ..config() });
+        bench_with(1, LimitsPatch::default(), Config { inflight: ByteSize(100), ..impatient() });
     bench.fake.fail(0, Fault::Hang);
     let request = Request::default().float(UP, NOW, 1.0);
     let (first, second) =
@@ -157,7 +158,7 @@ async fn only_the_tenants_own_rate_is_429() {
         ingestion_burst: Some(20),
         ..LimitsPatch::default()
     };
-    let bench = bench(limits);
+    let bench = bench_with(1, limits, impatient());
     let request = |n: i64| (0..n).fold(Request::default(), |r, i| r.float(UP, NOW + i, 1.0));
     assert_eq!(bench.send(Protocol::V1, &request(20)).await.status, 204);
     let reply = bench.send(Protocol::V1, &request(10)).await;

@@ -73,7 +73,7 @@ async fn forgotten_references_are_sent_with_labels() {
 
 #[tokio::test]
 async fn a_failed_write_teaches_no_references() {
-    let bench = bench(LimitsPatch::default());
+    let bench = bench_with(1, LimitsPatch::default(), impatient());
     bench.fake.fail(0, Fault::Hang);
     assert_eq!(bench.send(Protocol::V2, &request(5, NOW)).await.status, 503);
     assert_eq!(bench.metric("varve_distributor_cached_references"), 0.0);
