@@ -104,8 +104,17 @@ impl Bucket {
     /// The bytes of an object of at most `limit` bytes.
     pub async fn get(&self, path: &ObjectPath, limit: u64) -> Result<Bytes> {
         let store = &self.0.plain;
-        let result = self.run("get", path, limit.min(1 << 26), || async {
-            let got = store.get_opts(path.inner(), GetOptions::new()).await?;
+        // How large it is shows only when the answer begins; until then, and
+        // not for as long as the largest object would take, it is waited for.
+        let begin = self.0.config.timeout(0);
+        let result = self.run("get", path, limit, || async {
+            let asked = store.get_opts(path.inner(), GetOptions::new());
+            let got = match tokio::time::timeout(begin, asked).await {
+                Ok(got) => got?,
+                Err(e) => {
+                    return Err(StoreError::Generic { store: "bucket", source: Box::new(e) });
+                }
+            };
             let size = got.meta.size;
             if size > limit { Ok(Err(size)) } else { got.bytes().await.map(Ok) }
         });

@@ -86,6 +86,8 @@ impl FileCache {
         let built = match &config.disk_dir {
             None => memory.build().await,
             Some(dir) => {
+                let made = tokio::fs::create_dir_all(dir).await;
+                made.map_err(|e| fail(format!("create {}: {e}", dir.display())))?;
                 let device = FsDeviceBuilder::new(dir).with_capacity(config.disk_bytes);
                 let device = device.build().map_err(|e| fail(e.to_string()))?;
                 memory.with_engine_config(BlockEngineConfig::new(device)).build().await

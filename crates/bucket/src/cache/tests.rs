@@ -132,7 +132,7 @@ async fn pages_survive_a_restart_on_disk() {
     let dir = tempfile::tempdir().unwrap();
     let config = CacheConfig {
         memory_bytes: 1 << 20,
-        disk_dir: Some(dir.path().to_owned()),
+        disk_dir: Some(dir.path().join("a/b")),
         disk_bytes: 64 << 20,
         ..small()
     };

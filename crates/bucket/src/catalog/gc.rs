@@ -11,7 +11,7 @@
 //! floor may be void, and what a void version names may be committed later
 //! (C-5).
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use futures::stream::{self, StreamExt, TryStreamExt};
 use ulid::Ulid;
@@ -20,7 +20,7 @@ use varve_model::TenantId;
 
 use super::error::Result;
 use super::floor::{self, Floor};
-use super::format::Manifest;
+use super::format::{LeafRef, Manifest};
 use super::tenant::{Inner, Tenant};
 use super::{Catalog, Snapshot};
 use crate::paths::{self, ObjectPath};
@@ -63,28 +63,26 @@ pub async fn collect(catalog: &Catalog, tenant: &TenantId) -> Result<Report> {
         newest: newest.version(),
         ..Report::default()
     };
-    let versions = inner.versions(tenant, before, &newest).await?;
-    if versions.last().is_none_or(|m| m.version != newest.version()) {
+    let now_ms = inner.clock.now_ms();
+    let limit_ms = now_ms.saturating_sub(inner.config.grace_ms);
+    let scan = inner.scan(tenant, before, &newest, limit_ms).await?;
+    if scan.last != newest.version() || scan.last == 0 {
         // There is no catalog (it may be lost, and its blocks all there is to
         // make it from), or another collection went by meanwhile.
         return Ok(report);
     }
-    let now_ms = inner.clock.now_ms();
-    let target = last_replaced(&versions, now_ms - inner.config.grace_ms);
     let mut collected = Names::default();
-    if let Some(target) = target.filter(|t| *t > before.version) {
+    if let Some(target) = scan.target {
         if !inner.raise(tenant, &state, before, target).await? {
             // Another collection is at work; it does what is to be done.
             return Ok(report);
         }
         report.floor = target;
-        let (old, _) = split(&versions, target);
-        collected = inner.names(tenant, old).await?;
+        collected = inner.names(&newest, scan.old).await?;
     }
     // Named by what stays, read from versions that existed before the listings
     // below: what is committed later names only what is in these, or young.
-    let (_, live) = split(&versions, report.floor);
-    let live = inner.names(tenant, live).await?;
+    let live = inner.names(&newest, scan.live).await?;
     inner.delete_manifests(tenant, &mut report).await?;
     inner.delete_leaves(tenant, &live, &collected, now_ms, &mut report).await?;
     inner.delete_blocks(tenant, &live, &collected, now_ms, &mut report).await?;
@@ -98,32 +96,61 @@ struct Names {
     blocks: HashSet<Ulid>,
 }
 
-fn split(versions: &[Manifest], floor: u64) -> (&[Manifest], &[Manifest]) {
-    versions.split_at(versions.partition_point(|m| m.version <= floor))
+/// What the versions above a floor say.
+#[derive(Default)]
+struct Scan {
+    /// The last version read.
+    last: u64,
+    /// The last version to collect.
+    target: Option<u64>,
+    /// Leaves of the versions up to `target`, by name.
+    old: HashMap<String, LeafRef>,
+    /// Leaves of the versions above it, by name.
+    live: HashMap<String, LeafRef>,
 }
 
-/// The highest version whose successor was written at or before `limit_ms`.
-fn last_replaced(versions: &[Manifest], limit_ms: i64) -> Option<u64> {
-    let pairs = versions.windows(2).take_while(|pair| pair[1].created_ms <= limit_ms);
-    pairs.last().map(|pair| pair[0].version)
+impl Scan {
+    fn take(&mut self, manifest: Manifest, collect: bool) {
+        if collect {
+            self.target = Some(manifest.version);
+        }
+        let leaves = if collect { &mut self.old } else { &mut self.live };
+        leaves.extend(manifest.leaves.into_iter().map(|l| (l.name.clone(), l)));
+    }
 }
 
 impl Inner {
-    /// Every version above the floor, lowest first.
-    async fn versions(
+    /// Reads every version above the floor, lowest first. A version is to be
+    /// collected when its successor, and so every one before, was written at
+    /// or before `limit_ms`.
+    async fn scan(
         &self,
         tenant: &TenantId,
         floor: Floor,
         newest: &Snapshot,
-    ) -> Result<Vec<Manifest>> {
-        let read: Vec<Option<Manifest>> = stream::iter(floor.version + 1..=newest.version())
+        limit_ms: i64,
+    ) -> Result<Scan> {
+        let mut scan = Scan::default();
+        let mut manifests = stream::iter(floor.version + 1..=newest.version())
             .map(|version| self.read_manifest(tenant, version))
-            .buffered(IN_FLIGHT)
-            .try_collect()
-            .await?;
-        // A gap means that another collection has passed by: then the raise
-        // fails, and what is read here only protects.
-        Ok(read.into_iter().flatten().collect())
+            .buffered(IN_FLIGHT);
+        let mut previous: Option<Manifest> = None;
+        let mut collecting = true;
+        // A gap means that another collection went by: then the raise fails,
+        // and what is read here only protects.
+        while let Some(manifest) = manifests.try_next().await? {
+            let Some(manifest) = manifest else { continue };
+            scan.last = manifest.version;
+            let created_ms = manifest.created_ms;
+            if let Some(previous) = previous.replace(manifest) {
+                collecting &= created_ms <= limit_ms;
+                scan.take(previous, collecting);
+            }
+        }
+        if let Some(newest) = previous {
+            scan.take(newest, false);
+        }
+        Ok(scan)
     }
 
     async fn raise(
@@ -141,17 +168,14 @@ impl Inner {
         Ok(raised.is_some())
     }
 
-    async fn names(&self, tenant: &TenantId, versions: &[Manifest]) -> Result<Names> {
+    /// The leaves and the blocks in them, read by way of any snapshot of the
+    /// tenant.
+    async fn names(&self, by: &Snapshot, leaves: HashMap<String, LeafRef>) -> Result<Names> {
         let mut names = Names::default();
-        for manifest in versions {
-            let snapshot = self.snapshot(tenant, manifest.clone());
-            for reference in &manifest.leaves {
-                if !names.leaves.insert(reference.name.clone()) {
-                    continue;
-                }
-                let leaf = snapshot.leaf(reference).await?;
-                names.blocks.extend(leaf.blocks.iter().map(|b| b.id));
-            }
+        for (name, reference) in leaves {
+            let leaf = by.leaf(&reference).await?;
+            names.blocks.extend(leaf.blocks.iter().map(|b| b.id));
+            names.leaves.insert(name);
         }
         Ok(names)
     }
