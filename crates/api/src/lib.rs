@@ -15,8 +15,10 @@ mod reply;
 pub mod routes;
 mod series;
 mod serve;
+mod serve;
 mod status;
 mod tenant;
+mod tree;
 mod write;
 mod writer;
 
@@ -29,5 +31,6 @@ pub use querier::{
     SeriesQuery,
 };
 pub use routes::{BuildInfo, Services, router};
+pub use serve::serve;
 pub use serve::serve;
 pub use writer::{Protocol, WriteReply, WriteRequest, Writer};

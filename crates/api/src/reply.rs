@@ -1,6 +1,8 @@
 //! What is sent back: Prometheus' envelope around data, and its error types
 //! with their statuses. This is the one place that maps [`ErrorKind`] to HTTP.
 
+use std::fmt::Write;
+
 use axum::body::Body;
 use axum::response::{IntoResponse, Response};
 use http::header::{CONTENT_TYPE, RETRY_AFTER};
@@ -114,10 +116,27 @@ pub(crate) fn answer<T>(answer: Answer<T>, write: impl FnOnce(&mut String, T)) -
     }
     body.push('}');
     let mut response = json(StatusCode::OK, body);
-    if let Some(value) = answer.coverage.and_then(|c| HeaderValue::from_str(&c).ok()) {
+    let coverage = answer.coverage.as_deref().map(ascii_json);
+    if let Some(value) = coverage.and_then(|c| HeaderValue::from_str(&c).ok()) {
         response.headers_mut().insert(COVERAGE, value);
     }
     response
+}
+
+/// The same JSON with everything escaped that a header cannot hold.
+fn ascii_json(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        if (' '..='~').contains(&c) {
+            out.push(c);
+        } else if !c.is_control() {
+            for unit in c.encode_utf16(&mut [0; 2]) {
+                // Writing to a String cannot fail.
+                let _ = write!(out, "\\u{unit:04x}");
+            }
+        }
+    }
+    out
 }
 
 fn push_annotations(body: &mut String, name: &str, kind: &str, mut list: Vec<String>) {
@@ -133,4 +152,14 @@ fn push_annotations(body: &mut String, name: &str, kind: &str, mut list: Vec<Str
     body.push_str(name);
     body.push_str("\":");
     crate::json::push_list(body, list, |out, text| push_string(out, &text));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn coverage_fits_a_header() {
+        assert_eq!(ascii_json("{\"a\":\"é\u{1f600}\"}\n"), "{\"a\":\"\\u00e9\\ud83d\\ude00\"}");
+    }
 }

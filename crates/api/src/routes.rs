@@ -16,7 +16,7 @@ use varve_runtime::Clock;
 use crate::layers::{Measure, cross_origin, measure, panicked};
 use crate::metrics::Metrics;
 use crate::reply::ApiError;
-use crate::{Admin, Querier, Writer, ops, query, series, status, write};
+use crate::{Admin, Querier, Writer, ops, query, series, status, tree, write};
 
 /// Who answers. Routes of a role that is not here do not exist.
 pub struct Services {
@@ -103,6 +103,7 @@ fn query_routes(state: QueryState) -> Router {
         .route("/query_range", get(query::range).post(query::range))
         .route("/query_exemplars", get(query::exemplars).post(query::exemplars))
         .route("/format_query", get(query::format).post(query::format))
+        .route("/parse_query", get(tree::parse).post(tree::parse))
         .route("/series", get(series::series).post(series::series))
         .route("/labels", get(series::labels).post(series::labels))
         .route("/label/{name}/values", get(series::label_values))

@@ -104,3 +104,26 @@ async fn forms_that_are_too_large_or_not_forms_are_refused() {
     }
     assert_eq!(seen.count(), 0);
 }
+
+#[tokio::test]
+async fn a_server_answers_and_stops() {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+    let (router, _) = fixture();
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+    let server = tokio::spawn(crate::serve(listener, router, async {
+        let _ = stopped.await;
+    }));
+    let mut stream = tokio::net::TcpStream::connect(address).await.unwrap();
+    stream
+        .write_all(b"GET /-/healthy HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+        .await
+        .unwrap();
+    let mut text = String::new();
+    stream.read_to_string(&mut text).await.unwrap();
+    assert!(text.starts_with("HTTP/1.1 200 OK") && text.ends_with("Varve is healthy.\n"), "{text}");
+    stop.send(()).unwrap();
+    server.await.unwrap().unwrap();
+}

@@ -178,4 +178,6 @@ async fn exemplars_and_formatting() {
     assert_eq!(get(&router, "/api/v1/query_exemplars?query=1").await.status.as_u16(), 204);
     let got = post_form(&router, "/api/v1/format_query", "query=a%2Bb").await;
     assert_eq!(got.body, ok("\"a + b\""));
+    let got = post_form(&router, "/api/v1/parse_query", "query=1").await;
+    assert_eq!(got.body, ok("{\"type\":\"numberLiteral\",\"val\":\"1\"}"));
 }
