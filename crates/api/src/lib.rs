@@ -15,7 +15,6 @@ mod reply;
 pub mod routes;
 mod series;
 mod serve;
-mod serve;
 mod status;
 mod tenant;
 mod tree;
@@ -31,6 +30,5 @@ pub use querier::{
     SeriesQuery,
 };
 pub use routes::{BuildInfo, Services, router};
-pub use serve::serve;
 pub use serve::serve;
 pub use writer::{Protocol, WriteReply, WriteRequest, Writer};

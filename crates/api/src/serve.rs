@@ -1,19 +1,17 @@
-//! Serving the routes on a socket until told to stop.
-
-use std::future::Future;
+//! Serving the routes on a listener.
 
 use axum::Router;
 use tokio::net::TcpListener;
 
-/// Serves `router` on `listener`. When `stop` completes, no new connection is
-/// taken; returns once the requests in flight have been answered.
+/// Serves until `shutdown` resolves, then takes no more connections and lets
+/// requests under way finish.
 ///
 /// # Errors
-/// When the socket fails.
+/// When the listener breaks.
 pub async fn serve(
     listener: TcpListener,
     router: Router,
-    stop: impl Future<Output = ()> + Send + 'static,
+    shutdown: impl Future<Output = ()> + Send + 'static,
 ) -> std::io::Result<()> {
-    axum::serve(listener, router).with_graceful_shutdown(stop).await
+    axum::serve(listener, router).with_graceful_shutdown(shutdown).await
 }
