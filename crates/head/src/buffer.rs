@@ -87,13 +87,13 @@ impl Buffer {
         match value {
             Value::Float(v) => {
                 let column = &mut self.floats;
-                let at = column.times.partition_point(|t| *t < time);
+                let at = place(&column.times, time);
                 put(&mut column.times, &mut column.starts, at, time, start);
                 column.values.insert(at, v);
             }
             Value::Histogram(h) => {
                 let column = self.histograms.get_or_insert_default();
-                let at = column.times.partition_point(|t| *t < time);
+                let at = place(&column.times, time);
                 put(&mut column.times, &mut column.starts, at, time, start);
                 column.values.insert(at, h);
             }
@@ -114,7 +114,7 @@ impl Buffer {
         for (i, time) in self.floats.times.iter().enumerate() {
             add(*time, Value::Float(self.floats.values[i]), self.floats.start(i));
         }
-        for h in self.histograms.iter() {
+        if let Some(h) = &self.histograms {
             for (i, time) in h.times.iter().enumerate() {
                 add(*time, Value::Histogram(Arc::clone(&h.values[i])), h.start(i));
             }
@@ -127,6 +127,14 @@ impl Buffer {
         size_of::<Self>()
             + self.floats.memory()
             + self.histograms.as_ref().map_or(0, |h| size_of::<HistogramSamples>() + h.memory())
+    }
+}
+
+/// Where a time belongs; nearly always at the end.
+fn place(times: &[i64], time: i64) -> usize {
+    match times.last() {
+        Some(last) if *last >= time => times.partition_point(|t| *t < time),
+        _ => times.len(),
     }
 }
 

@@ -121,10 +121,9 @@ impl Index {
 
     /// Bytes of memory behind names and values, without the references.
     pub(crate) fn memory(&self) -> usize {
-        let value = |(v, _): (&Box<str>, &Postings)| v.len() + 64;
         self.names
             .iter()
-            .map(|(n, values)| n.len() + 64 + values.iter().map(value).sum::<usize>())
+            .map(|(n, values)| n.len() + 64 + values.keys().map(|v| v.len() + 64).sum::<usize>())
             .sum()
     }
 }

@@ -80,6 +80,11 @@ impl Partition {
         let events = log.subscribe(from + 1);
         tokio::spawn(task::run(Arc::clone(&shared), events, receiver, ready));
         opened.await.map_err(|_| shared.stopped())??;
+        let last = log.read_barrier().await?;
+        if last < from {
+            let detail = format!("the log ends at {last}, the last seal is of {from}");
+            return Err(HeadError::Entry { index: from, detail });
+        }
         let inner = Inner {
             shared,
             reserved: Reserved::default(),

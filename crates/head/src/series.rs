@@ -29,15 +29,20 @@ pub(crate) struct Series {
     pub(crate) chunks: Vec<Chunk>,
     /// Whether a seal that is durable names it.
     pub(crate) sealed: bool,
+    /// Bytes of its labels and of its places in the index.
+    fixed: usize,
     /// Bytes that its tenant's account holds for it.
     pub(crate) charged: usize,
 }
 
 impl Series {
     pub(crate) fn new(reference: u64, labels: Labels) -> Self {
+        // References in postings, and the two maps that name the series.
+        let fixed = labels.memory() + 8 * labels.len() + 96;
         Self {
             reference,
             labels,
+            fixed,
             newest: i64::MIN,
             open: None,
             late: None,
@@ -181,11 +186,8 @@ impl Series {
         let buffer = |b: &Option<Arc<Buffer>>| b.as_ref().map_or(0, |b| b.memory());
         let chunks: usize = self.chunks.iter().map(Chunk::memory).sum();
         let unused = (self.chunks.capacity() - self.chunks.len()) * size_of::<Chunk>();
-        // References in postings and the two maps that name the series.
-        let index = 8 * self.labels.len() + 96;
         size_of::<Self>()
-            + self.labels.memory()
-            + index
+            + self.fixed
             + buffer(&self.open)
             + buffer(&self.late)
             + self.exemplars.as_ref().map_or(0, |b| b.memory())

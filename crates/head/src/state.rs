@@ -10,7 +10,7 @@ use varve_log::{Entry, EntryKind};
 use varve_model::TenantId;
 use varve_wire::batch::{SeriesId, WriteBatch};
 
-use crate::chunk::{Chunk, Data};
+use crate::chunk::Chunk;
 use crate::entry::{ConfigEntry, CutEntry, SealEntry, ShippedEntry};
 use crate::seal::{Job, Placement};
 use crate::series::Series;
@@ -264,11 +264,17 @@ impl State {
             for (reference, chunks) in series {
                 let Some(series) = tenant.series.get_mut(&reference) else { continue };
                 series.sealed = true;
-                for (position, sealed) in chunks {
-                    if let Some(chunk) = series.chunks.get_mut(position) {
-                        chunk.data = Data::Sealed(sealed);
+                let mut replaced = HashSet::new();
+                for (positions, chunk) in chunks {
+                    let mut positions = positions.into_iter();
+                    if let Some(there) = positions.next().and_then(|p| series.chunks.get_mut(p)) {
+                        *there = chunk;
                     }
+                    replaced.extend(positions);
                 }
+                let mut position = 0..;
+                series.chunks.retain(|_| !position.next().is_some_and(|p| replaced.contains(&p)));
+                series.chunks.shrink_to(series.chunks.len() + 2);
                 Tenant::charge(&mut tenant.memory, series);
             }
         }

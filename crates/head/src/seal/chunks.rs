@@ -11,7 +11,7 @@ use std::sync::Arc;
 use varve_log::{Disk, DiskFile};
 use varve_model::{TenantId, window_end};
 
-use crate::chunk::{Chunk, Coded, Kind};
+use crate::chunk::{Chunk, Coded, Data, Kind, Sealed};
 use crate::codec::{Malformed, Reader, put_bytes, put_i64, put_u64};
 use crate::entry::take_tenant;
 use crate::file::SealFile;
@@ -33,6 +33,9 @@ const MAX_TIME: i64 = i64::MAX / 2;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Row {
     pub(crate) kind: Kind,
+    /// Whether it replaces all chunks of earlier files that are of the same
+    /// series, kind, window and cut.
+    pub(crate) merged: bool,
     pub(crate) count: u32,
     pub(crate) min: i64,
     pub(crate) max: i64,
@@ -42,6 +45,31 @@ pub(crate) struct Row {
     pub(crate) times: u32,
     pub(crate) values: u32,
     pub(crate) crc: u32,
+}
+
+/// Bit of the kind byte that says [`Row::merged`].
+const MERGED: u8 = 0x80;
+
+impl Row {
+    /// The chunk, in its file.
+    pub(crate) fn chunk(&self, file: &Arc<SealFile>) -> Chunk {
+        let sealed = Sealed {
+            file: Arc::clone(file),
+            offset: self.offset,
+            len: self.len,
+            times: self.times,
+            values: self.values,
+            crc: self.crc,
+        };
+        Chunk {
+            kind: self.kind,
+            count: self.count,
+            min: self.min,
+            max: self.max,
+            last_index: self.last_index,
+            data: Data::Sealed(sealed),
+        }
+    }
 }
 
 /// Chunks of one tenant by series.
@@ -65,7 +93,7 @@ impl<'a> Writer<'a> {
     }
 
     /// Adds a chunk; returns what the index must say of it.
-    pub(crate) fn push(&mut self, chunk: &Chunk, coded: &Coded) -> Result<Row> {
+    pub(crate) fn push(&mut self, chunk: &Chunk, coded: &Coded, merged: bool) -> Result<Row> {
         let offset = self.written + self.pending.len() as u64;
         self.pending.extend_from_slice(&coded.bytes);
         self.crc = crc32c::crc32c_append(self.crc, &coded.bytes);
@@ -80,6 +108,7 @@ impl<'a> Writer<'a> {
         })?;
         Ok(Row {
             kind: chunk.kind,
+            merged,
             count: chunk.count,
             min: chunk.min,
             max: chunk.max,
@@ -135,7 +164,7 @@ fn encode_index(rows: &[TenantRows]) -> Vec<u8> {
             previous = *reference;
             put_u64(&mut out, chunks.len() as u64);
             for row in chunks {
-                out.push(row.kind as u8);
+                out.push(row.kind as u8 | if row.merged { MERGED } else { 0 });
                 put_u64(&mut out, u64::from(row.count));
                 put_i64(&mut out, row.min);
                 put_u64(&mut out, row.max.wrapping_sub(row.min) as u64);
@@ -185,7 +214,9 @@ pub(crate) fn decode_index(bytes: &[u8], end: u64) -> Result<Vec<TenantRows>, Ma
 
 fn decode_row(r: &mut Reader<'_>, offset: u64) -> Result<Row, Malformed> {
     let at = r.fail("chunk is impossible");
-    let kind = Kind::from_u8(r.u8()?).ok_or_else(|| at.clone())?;
+    let byte = r.u8()?;
+    let merged = byte & MERGED != 0;
+    let kind = Kind::from_u8(byte & !MERGED).ok_or_else(|| at.clone())?;
     let (count, min, span, last_index) = (r.u32()?, r.i64()?, r.u64()?, r.u64()?);
     let (len, times, values, crc) = (r.u32()?, r.u32()?, r.u32()?, r.fixed_u32()?);
     let max = i64::try_from(span).ok().and_then(|s| min.checked_add(s)).ok_or(at.clone())?;
@@ -194,7 +225,7 @@ fn decode_row(r: &mut Reader<'_>, offset: u64) -> Result<Row, Malformed> {
     if count == 0 || !fits || !in_time {
         return Err(at);
     }
-    Ok(Row { kind, count, min, max, last_index, offset, len, times, values, crc })
+    Ok(Row { kind, merged, count, min, max, last_index, offset, len, times, values, crc })
 }
 
 /// Opens a file: checks footer and index, and all samples if `verify`.

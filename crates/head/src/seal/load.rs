@@ -4,13 +4,13 @@
 //! and go. Whatever is damaged stops the partition with the file and offset.
 
 use std::collections::{BTreeMap, HashMap};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use varve_log::Disk;
 use varve_model::{Labels, TenantId};
 
-use crate::chunk::{Chunk, Data, Kind, Sealed};
+use crate::chunk::{Chunk, Kind};
 use crate::codec::{Malformed, Reader};
 use crate::entry::take_tenant;
 use crate::file::SealFile;
@@ -21,6 +21,7 @@ use crate::seal::write::{SERIES_MAGIC, Sealer};
 use crate::series::Series;
 use crate::state::State;
 use crate::tenant::Tenant;
+use crate::windows::Windows;
 use crate::{HeadError, Result};
 
 /// A partition as its last seal left it.
@@ -51,7 +52,7 @@ pub(crate) fn load(
         remove_strangers(&sealer)?;
         return Ok(Opened { state, sealer });
     };
-    let manifest = Manifest::decode(&body).map_err(names::malformed(&path, 8))?;
+    let mut manifest = Manifest::decode(&body).map_err(names::malformed(&path, 8))?;
     if manifest.partition != partition {
         let detail = format!("it is of partition {}, not {partition}", manifest.partition);
         return Err(HeadError::corrupt(&path, 8, detail));
@@ -64,19 +65,25 @@ pub(crate) fn load(
     for (id, count) in &manifest.series {
         load_series(&sealer, *id, *count, state.next_reference, &mut series)?;
     }
+    // In the order in which they were written, see `place`.
+    manifest.chunks.sort_unstable();
     for id in &manifest.chunks {
         let path = sealer.dir.join(names::chunks(*id));
         let (file, rows) = chunks::open(&*sealer.disk, &path, *id, verify)?;
         for (tenant, rows) in rows {
             let known = series.entry(tenant).or_default();
             for (reference, rows) in rows {
-                let chunks = rows.iter().map(|row| chunk(&file, row));
-                place(&mut state, known.get_mut(&reference), &path, chunks)?;
+                place(&state.windows, known.get_mut(&reference), &file, &rows)?;
             }
         }
         sealer.chunks.insert(*id, file);
     }
     sealer.series = manifest.series;
+    for chunk in series.values().flat_map(HashMap::values).flat_map(|s| &s.chunks) {
+        if state.windows.cut_of(chunk).is_none() {
+            state.windows.add_uncut(chunk.window(), u64::from(chunk.count));
+        }
+    }
     for (id, told) in manifest.tenants {
         let newest: HashMap<u64, i64> = told.newest.into_iter().collect();
         let tenant = Tenant {
@@ -96,42 +103,29 @@ pub(crate) fn load(
     Ok(Opened { state, sealer })
 }
 
-fn chunk(file: &Arc<SealFile>, row: &Row) -> Chunk {
-    let sealed = Sealed {
-        file: Arc::clone(file),
-        offset: row.offset,
-        len: row.len,
-        times: row.times,
-        values: row.values,
-        crc: row.crc,
-    };
-    Chunk {
-        kind: row.kind,
-        count: row.count,
-        min: row.min,
-        max: row.max,
-        last_index: row.last_index,
-        data: Data::Sealed(sealed),
-    }
-}
-
-/// Gives a series its chunks, but for those that were released since.
+/// Gives a series its chunks of one file, but for those that were released
+/// since. A merged one replaces what it was made from.
 fn place(
-    state: &mut State,
+    windows: &Windows,
     mut series: Option<&mut Series>,
-    path: &Path,
-    chunks: impl Iterator<Item = Chunk>,
+    file: &Arc<SealFile>,
+    rows: &[Row],
 ) -> Result<()> {
-    for chunk in chunks {
-        match state.windows.cut_of(&chunk) {
-            Some(cut) if cut.released => continue,
-            Some(_) => {}
-            None => state.windows.add_uncut(chunk.window(), u64::from(chunk.count)),
+    for row in rows {
+        let chunk = row.chunk(file);
+        let cut = windows.cut_of(&chunk);
+        if cut.is_some_and(|cut| cut.released) {
+            continue;
         }
         let Some(series) = series.as_deref_mut() else {
-            let Data::Sealed(sealed) = chunk.data else { continue };
-            return Err(HeadError::corrupt(path, sealed.offset, "samples of an unknown series"));
+            return Err(HeadError::corrupt(&file.path, row.offset, "samples of an unknown series"));
         };
+        if row.merged {
+            let same = |c: &Chunk| {
+                (c.kind, c.window()) == (chunk.kind, chunk.window()) && windows.cut_of(c) == cut
+            };
+            series.chunks.retain(|c| !same(c));
+        }
         if chunk.kind != Kind::Exemplar {
             series.newest = series.newest.max(chunk.max);
         }

@@ -7,15 +7,17 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use varve_block::{BlockError, merge};
 use varve_log::Disk;
-use varve_model::{Labels, TenantId};
+use varve_model::{Labels, TenantId, TimeRange};
 use varve_runtime::failpoint;
 
-use crate::chunk::Sealed;
+use crate::buffer::Buffer;
+use crate::chunk::Chunk;
 use crate::codec::{put_bytes, put_u64};
 use crate::file::SealFile;
 use crate::seal::chunks::{Row, TenantRows, Writer};
-use crate::seal::job::{Job, Placement};
+use crate::seal::job::{Group, Job, Placement, SeriesJob};
 use crate::seal::manifest::{self, Manifest, TenantManifest};
 use crate::seal::names;
 use crate::{HeadError, Result};
@@ -48,22 +50,18 @@ pub(crate) struct Written {
 impl Sealer {
     /// Writes a seal. When it returns, files and manifest are durable; on an
     /// error the manifest is the old or the new one, whole in any case.
-    pub(crate) fn write(&mut self, job: Job) -> Result<Written> {
+    pub(crate) fn write(&mut self, mut job: Job) -> Result<Written> {
         let id = job.index;
-        let partition = self.partition;
-        let injected =
-            |name: &str| HeadError::Stopped { partition, reason: format!("failpoint {name}") };
-        let _ = injected;
         let mut placement = Placement { index: id, tenants: Vec::new() };
         let mut bytes = 0;
         let new = if job.tenants.values().any(|t| !t.chunks.is_empty()) {
-            Some(self.write_chunks(&job, &mut placement)?)
+            Some(self.write_chunks(&mut job, &mut placement)?)
         } else {
             None
         };
         let series = self.write_series(&job, &mut bytes)?;
         self.disk.sync_dir(&self.dir).map_err(HeadError::io("sync", &self.dir))?;
-        failpoint!("seal.before-manifest", |_| Err(injected("seal.before-manifest")));
+        failpoint!("seal.before-manifest", |_| Err(self.stopped("failpoint seal.before-manifest")));
 
         let mut chunks = job.files;
         chunks.extend(new.map(|file| (id, file)));
@@ -99,7 +97,7 @@ impl Sealer {
         let old = std::mem::replace(&mut self.chunks, chunks);
         self.retired.extend(old.into_values().filter(|f| !self.chunks.contains_key(&f.id)));
         let old = std::mem::replace(&mut self.series, series);
-        failpoint!("seal.after-manifest", |_| Err(injected("seal.after-manifest")));
+        failpoint!("seal.after-manifest", |_| Err(self.stopped("failpoint seal.after-manifest")));
         for (old, _) in old {
             if !self.series.iter().any(|(id, _)| *id == old) {
                 self.remove(&self.dir.join(names::series(old)));
@@ -108,6 +106,11 @@ impl Sealer {
         self.sweep();
         let file = self.chunks.get(&id).and_then(|f| f.file.len().ok()).unwrap_or(0);
         Ok(Written { placement, bytes: bytes + file + content.len() as u64 })
+    }
+
+    #[allow(dead_code, reason = "for failpoints, which releases do not have")]
+    fn stopped(&self, reason: &str) -> HeadError {
+        HeadError::Stopped { partition: self.partition, reason: reason.to_owned() }
     }
 
     /// Removes the files that nobody needs and nobody holds.
@@ -127,47 +130,53 @@ impl Sealer {
         }
     }
 
-    fn write_chunks(&self, job: &Job, placement: &mut Placement) -> Result<Arc<SealFile>> {
+    /// Writes the samples; a file that did not come to its end is removed.
+    fn write_chunks(&self, job: &mut Job, placement: &mut Placement) -> Result<Arc<SealFile>> {
         let path = self.dir.join(names::chunks(job.index));
         let written = self.try_write_chunks(&path, job);
-        let (file, rows) = written.inspect_err(|_| self.remove(&path))?;
-        for ((tenant, rows), job) in
-            rows.into_iter().zip(job.tenants.values().filter(|t| !t.chunks.is_empty()))
-        {
-            let sealed = |row: Row| Sealed {
-                file: Arc::clone(&file),
-                offset: row.offset,
-                len: row.len,
-                times: row.times,
-                values: row.values,
-                crc: row.crc,
+        let (file, rows, positions) = written.inspect_err(|_| self.remove(&path))?;
+        for ((tenant, rows), positions) in rows.into_iter().zip(positions) {
+            let place = |((reference, rows), positions): ((u64, Vec<Row>), Positions)| {
+                let chunks = rows.iter().map(|row| row.chunk(&file));
+                (reference, positions.into_iter().zip(chunks).collect())
             };
-            let placed =
-                rows.into_iter().zip(&job.chunks).map(|((reference, rows), (_, _, chunks))| {
-                    let positions = chunks.iter().map(|(position, _)| *position);
-                    (reference, positions.zip(rows.into_iter().map(sealed)).collect())
-                });
-            placement.tenants.push((tenant, placed.collect()));
+            placement.tenants.push((tenant, rows.into_iter().zip(positions).map(place).collect()));
         }
         Ok(file)
     }
 
-    fn try_write_chunks(&self, path: &Path, job: &Job) -> Result<(Arc<SealFile>, Vec<TenantRows>)> {
+    fn try_write_chunks(&self, path: &Path, job: &mut Job) -> Result<Chunks> {
         let mut writer = Writer::create(&*self.disk, path)?;
-        let mut all = Vec::new();
+        let (mut rows, mut positions, mut kept) = (Vec::new(), Vec::new(), Vec::new());
         for (id, tenant) in job.tenants.iter().filter(|(_, t)| !t.chunks.is_empty()) {
-            let mut series = Vec::with_capacity(tenant.chunks.len());
-            for (reference, labels, chunks) in &tenant.chunks {
-                let mut rows = Vec::with_capacity(chunks.len());
-                for (_, chunk) in chunks {
-                    rows.push(writer.push(chunk, &chunk.code(labels)?)?);
+            let (mut tenant_rows, mut tenant_positions) = (Vec::new(), Vec::new());
+            for SeriesJob { reference, labels, groups } in &tenant.chunks {
+                let (mut rows, mut positions) = (Vec::new(), Vec::new());
+                for group in groups {
+                    let merged = group.merge.then(|| merge_group(group, labels)).transpose();
+                    if let Ok(Some(merged)) = &merged {
+                        rows.push(writer.push(merged, &merged.code(labels)?, true)?);
+                        positions.push(group.all().map(|(position, _)| *position).collect());
+                        continue;
+                    }
+                    if let Err(error) = merged {
+                        tracing::error!(%error, "sealed samples cannot be merged, they stay");
+                        kept.extend(group.old.iter().map(|(_, chunk)| chunk.clone()));
+                    }
+                    for (position, chunk) in &group.new {
+                        rows.push(writer.push(chunk, &chunk.code(labels)?, false)?);
+                        positions.push(vec![*position]);
+                    }
                 }
-                series.push((*reference, rows));
+                tenant_rows.push((*reference, rows));
+                tenant_positions.push(positions);
             }
-            all.push((id.clone(), series));
+            rows.push((id.clone(), tenant_rows));
+            positions.push(tenant_positions);
         }
-        let file = writer.finish(job.index, &all)?;
-        Ok((file, all))
+        kept.iter().for_each(|chunk| job.keep(chunk));
+        let file = writer.finish(job.index, &rows)?;
+        Ok((file, rows, positions))
     }
 
     /// Writes the series that no file names, or all of them when the files
@@ -193,6 +202,23 @@ impl Sealer {
         }
         Ok(files)
     }
+}
+
+/// Positions that the chunks of one series replace, chunk by chunk.
+type Positions = Vec<Vec<usize>>;
+
+/// A file, its index, and by tenant and series what its chunks replace.
+type Chunks = (Arc<SealFile>, Vec<TenantRows>, Vec<Vec<Positions>>);
+
+/// All chunks of a group as one.
+fn merge_group(group: &Group, labels: &Labels) -> Result<Chunk> {
+    let fail = |source| HeadError::Samples { labels: labels.clone(), source };
+    let encoded: Result<Vec<_>> = group.all().map(|(_, c)| c.encode(labels, 0, 0)).collect();
+    let (floats, histograms) = merge::merge_chunks(&encoded?, TimeRange::ALL).map_err(fail)?;
+    let histograms = (!histograms.is_empty()).then(|| Box::new(histograms));
+    let last_index = group.all().map(|(_, c)| c.last_index).max().unwrap_or(0);
+    let merged = Chunk::close(&Arc::new(Buffer { floats, histograms, last_index })).next();
+    merged.ok_or_else(|| fail(BlockError::corrupt("chunk", "no samples to merge")))
 }
 
 fn put_series<'a>(

@@ -39,7 +39,7 @@ async fn every_read_sees_all_that_was_acknowledged() {
             while !done.load(Ordering::SeqCst) {
                 let floor: Vec<i64> =
                     acknowledged.iter().map(|a| a.load(Ordering::SeqCst)).collect();
-                let mut found = vec![0; WRITERS];
+                let mut found = [0; WRITERS];
                 for read in partition.select(&tenant("t"), &[], TimeRange::ALL) {
                     let read = read.unwrap();
                     let (samples, _) = read.decode(TimeRange::ALL).unwrap();

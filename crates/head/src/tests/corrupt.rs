@@ -29,7 +29,7 @@ async fn sealed(seed: u64) -> (Bench, Vec<PathBuf>) {
 async fn every_flipped_byte_is_noticed_at_the_start() {
     let (bench, files) = sealed(30).await;
     bench.disk.crash(Crash::Process);
-    let Bench { disk, clock, partition } = bench;
+    let Bench { disk, clock, partition, .. } = bench;
     drop(partition);
     for path in files {
         let disk = disk.reboot();
@@ -67,7 +67,7 @@ async fn a_missing_file_is_refused() {
         let gone = files.iter().find(|f| f.extension().is_some_and(|e| e == extension)).unwrap();
         bench.disk.remove(gone).unwrap();
         bench.disk.crash(Crash::Process);
-        let Bench { disk, clock, partition } = bench;
+        let Bench { disk, clock, partition, .. } = bench;
         drop(partition);
         let error = open(Arc::new(disk.reboot()), "/data", clock).await.err().unwrap();
         assert!(error.to_string().contains(gone.to_str().unwrap()), "{error}");

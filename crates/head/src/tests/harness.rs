@@ -12,6 +12,7 @@ use varve_model::{
 use varve_runtime::ManualClock;
 use varve_wire::batch::{BatchSeries, SeriesId, WriteBatch};
 
+use super::faulty::{Fault, Faulty};
 use crate::buffer::Value;
 use crate::{AppendLimits, AppendOutcome, HeadConfig, Metrics, Partition, Result};
 
@@ -23,6 +24,7 @@ pub(super) const HOUR: i64 = 60 * MINUTE;
 /// A partition and what it stands on.
 pub(super) struct Bench {
     pub(super) disk: SimDisk,
+    pub(super) fault: Fault,
     pub(super) clock: Arc<ManualClock>,
     pub(super) partition: Arc<Partition>,
 }
@@ -50,9 +52,14 @@ pub(super) async fn open(
 impl Bench {
     pub(super) async fn new(seed: u64) -> Self {
         let disk = SimDisk::new(seed);
-        let clock = Arc::new(ManualClock::new(T0));
-        let partition = open(Arc::new(disk.clone()), "/data", Arc::clone(&clock)).await.unwrap();
-        Self { disk, clock, partition }
+        Self::start(disk, Arc::new(ManualClock::new(T0))).await
+    }
+
+    async fn start(disk: SimDisk, clock: Arc<ManualClock>) -> Self {
+        let fault = Fault::default();
+        let faulty = Faulty { disk: disk.clone(), fault: fault.clone() };
+        let partition = open(Arc::new(faulty), "/data", Arc::clone(&clock)).await.unwrap();
+        Self { disk, fault, clock, partition }
     }
 
     /// Opens anew what a crash left.
@@ -63,11 +70,9 @@ impl Bench {
 
     /// Opens anew after the disk has crashed.
     pub(super) async fn reboot(self) -> Self {
-        let Self { disk, clock, partition } = self;
+        let Self { disk, clock, partition, .. } = self;
         drop(partition);
-        let disk = disk.reboot();
-        let partition = open(Arc::new(disk.clone()), "/data", Arc::clone(&clock)).await.unwrap();
-        Self { disk, clock, partition }
+        Self::start(disk.reboot(), clock).await
     }
 
     pub(super) async fn append(&self, batch: WriteBatch) -> AppendOutcome {

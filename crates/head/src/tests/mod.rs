@@ -5,6 +5,7 @@
 
 mod concurrent;
 mod corrupt;
+mod faulty;
 mod harness;
 mod model;
 mod random;

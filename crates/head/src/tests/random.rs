@@ -14,6 +14,7 @@ use varve_model::{Labels, MatchOp, Matcher, TenantId, TimeRange};
 use varve_runtime::{Clock, ManualClock};
 use varve_wire::batch::{BatchSeries, SeriesId, WriteBatch};
 
+use super::faulty::STEPS;
 use super::harness::{Bench, HOUR, MINUTE, T0, decode, exemplar, open, push, tenant, value};
 use super::model::{Model, ModelWrite};
 use crate::{AppendLimits, AppendOutcome, Cut, HeadConfig, Partition};
@@ -36,6 +37,8 @@ enum Step {
     PowerCut,
     /// A crash at a change of the disk while sealing.
     CrashInSeal(u8, bool),
+    /// A step of a seal fails; the partition goes on.
+    FailInSeal(u8),
 }
 
 fn steps(count: std::ops::Range<usize>) -> impl Strategy<Value = Vec<Step>> {
@@ -56,6 +59,7 @@ fn steps(count: std::ops::Range<usize>) -> impl Strategy<Value = Vec<Step>> {
         1 => (1u16..20).prop_map(Step::Wait),
         1 => Just(Step::Restart),
         1 => Just(Step::PowerCut),
+        1 => (1..=STEPS).prop_map(Step::FailInSeal),
         1 => (1u8..40, any::<bool>()).prop_map(|(at, power)| Step::CrashInSeal(at, power)),
     ];
     proptest::collection::vec(step, count)
@@ -130,10 +134,17 @@ async fn run(steps: Vec<Step>, seed: u64) {
                 ship(&bench.partition, &mut model, *n, version, bench.clock.now_ms()).await;
             }
             Step::Wait(minutes) => {
-                bench.clock.advance(Duration::from_secs(60 * u64::from(*minutes)))
+                bench.clock.advance(Duration::from_secs(60 * u64::from(*minutes)));
             }
             Step::Restart => bench = bench.crash(Crash::Process).await,
             Step::PowerCut => bench = bench.crash(Crash::Power).await,
+            Step::FailInSeal(step) => {
+                bench.fault.set(*step);
+                // Not every seal takes every step.
+                let _ = bench.partition.seal().await;
+                bench.fault.set(0);
+                seal(&mut model, &bench.clock);
+            }
             Step::CrashInSeal(at, power) => {
                 let before = bench.partition.stats().applied;
                 let crash = if *power { Crash::Power } else { Crash::Process };
@@ -295,7 +306,7 @@ proptest! {
                         partition.seal().await.unwrap();
                         seal(&mut model, &clock);
                     }
-                    Step::Restart | Step::PowerCut | Step::CrashInSeal(..) => {
+                    Step::Restart | Step::PowerCut | Step::CrashInSeal(..) | Step::FailInSeal(_) => {
                         drop(partition);
                         partition = reopen().await;
                     }
