@@ -1,6 +1,7 @@
 //! Logs: structured, to standard error, as text or JSON; and a gate for
 //! messages that bad input could otherwise repeat a million times.
 
+use std::io::IsTerminal;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 

@@ -160,7 +160,7 @@ impl Default for ServerConfig {
 
 impl Default for LogConfig {
     fn default() -> Self {
-        Self { filter: "info".to_owned(), format: LogFormat::Text }
+        Self { filter: "info,foyer=warn,foyer_storage=warn".to_owned(), format: LogFormat::Text }
     }
 }
 
