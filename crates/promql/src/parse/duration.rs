@@ -176,7 +176,10 @@ impl Parser<'_> {
 
     fn in_range(&self, at: Token, literal: DurationExpr) -> Parsed<DurationExpr> {
         match literal.kind {
-            DurationKind::Literal { seconds, .. } if seconds.abs() > MAX_SECONDS => {
+            // NaN is out of range too: Go makes a number of it that nobody meant.
+            DurationKind::Literal { seconds, .. }
+                if seconds.is_nan() || seconds.abs() > MAX_SECONDS =>
+            {
                 self.fail(at.span, "duration out of range")
             }
             _ => Ok(literal),

@@ -60,6 +60,7 @@ const REFUSED: &[(&str, &str)] = &[
         "1:1: @ modifier must be preceded by an instant vector selector or range vector selector or a subquery",
     ),
     ("foo offset 9.5e10", "1:12: duration out of range"),
+    ("foo offset NaN", "1:12: duration out of range"),
     ("foo[1000000y]", "1:5: duration out of range"),
     (
         "rate(foo)",
