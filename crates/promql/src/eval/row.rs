@@ -114,13 +114,19 @@ impl Row {
         (floats + histograms) as u64
     }
 
-    /// Bytes of memory behind it. Labels are counted, though often shared.
+    /// Bytes of memory behind it. Labels are counted, though often shared; a
+    /// histogram that stays the same from step to step is counted once.
     pub(crate) fn memory(&self) -> usize {
         let floats = if self.floats.spilled() { self.floats.capacity() * 8 } else { 0 };
-        let histograms = self
-            .histograms
-            .as_ref()
-            .map_or(0, |h| 8 * h.len() + h.iter().flatten().map(|h| h.memory()).sum::<usize>());
+        let mut histograms = 0;
+        let mut before: Option<&Arc<Histogram>> = None;
+        for h in self.histograms.iter().flat_map(|h| h.iter()) {
+            histograms += 8;
+            if let Some(h) = h.as_ref().filter(|h| !before.is_some_and(|b| Arc::ptr_eq(b, h))) {
+                histograms += h.memory();
+                before = Some(h);
+            }
+        }
         size_of::<Self>() + self.labels.memory() + floats + histograms
     }
 }

@@ -91,37 +91,37 @@ fn row(grid: Grid, select: &Select, series: &Series, take: Take) -> Row {
         while next_histogram < histograms.len() && histograms.times[next_histogram] <= at {
             next_histogram += 1;
         }
-        let float = next_float.checked_sub(1).map(|i| (i, floats.times[i]));
-        let histogram = next_histogram.checked_sub(1).map(|i| (i, histograms.times[i]));
-        match (float, histogram) {
-            (Some((i, t)), h) if h.is_none_or(|(_, ht)| ht < t) => {
-                if t > oldest && !is_stale(floats.values[i]) {
-                    row.floats[step] = match take {
-                        Take::Value => floats.values[i],
-                        Take::Time | Take::FloatTime => t as f64 / 1000.0,
-                        Take::Start => floats.start(i) as f64 / 1000.0,
+        let float = next_float.checked_sub(1).map(|i| (floats.times[i], i));
+        let histogram = next_histogram.checked_sub(1).map(|i| (histograms.times[i], i));
+        // The newer of the two is seen, and hides the other even when it is
+        // too old or stale.
+        let is_float = float.map(|f| f.0) > histogram.map(|h| h.0);
+        let Some((t, i)) = (if is_float { float } else { histogram }) else { continue };
+        if t <= oldest {
+            continue;
+        }
+        if is_float {
+            if !is_stale(floats.values[i]) {
+                row.floats[step] = match take {
+                    Take::Value => floats.values[i],
+                    Take::Time | Take::FloatTime => t as f64 / 1000.0,
+                    Take::Start => floats.start(i) as f64 / 1000.0,
+                };
+            }
+        } else if !histograms.values[i].is_stale() {
+            match take {
+                Take::Time => row.floats[step] = t as f64 / 1000.0,
+                Take::Start => row.floats[step] = histograms.start(i) as f64 / 1000.0,
+                Take::Value | Take::FloatTime => {
+                    let h = match seen.take() {
+                        Some((before, h)) if before == i => h,
+                        _ if select.stats_only => Arc::clone(&histograms.values[i]),
+                        _ => of_storage(&histograms.values[i]),
                     };
+                    row.set_histogram(step, Arc::clone(&h));
+                    seen = Some((i, h));
                 }
             }
-            (_, Some((i, t))) => {
-                let h = &histograms.values[i];
-                if t > oldest && !h.is_stale() {
-                    match take {
-                        Take::Value | Take::FloatTime => {
-                            let h = match &seen {
-                                Some((before, h)) if *before == i => Arc::clone(h),
-                                _ if select.stats_only => Arc::clone(h),
-                                _ => of_storage(h),
-                            };
-                            row.set_histogram(step, Arc::clone(&h));
-                            seen = Some((i, h));
-                        }
-                        Take::Time => row.floats[step] = t as f64 / 1000.0,
-                        Take::Start => row.floats[step] = histograms.start(i) as f64 / 1000.0,
-                    }
-                }
-            }
-            _ => {}
         }
     }
     row

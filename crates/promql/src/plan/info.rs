@@ -74,7 +74,11 @@ fn inspect<'e>(
             return inspect(&c.args[0], times, outer, found);
         }
         ExprKind::Call(c) => {
-            c.args.iter().fold(false, |any, a| inspect(a, times, outer, found) || any)
+            let mut any = false;
+            for arg in &c.args {
+                any |= inspect(arg, times, outer, found);
+            }
+            any
         }
         ExprKind::Aggregate(a) => {
             let param = a.param.as_ref().is_some_and(|p| inspect(p, times, outer, found));

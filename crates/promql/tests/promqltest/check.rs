@@ -5,7 +5,7 @@ use varve_promql::value::QueryOutput;
 use crate::script::{Eval, Pattern};
 
 /// Compares annotations.
-pub fn annotations(eval: &Eval, output: &QueryOutput) -> Result<(), String> {
+pub(crate) fn annotations(eval: &Eval, output: &QueryOutput) -> Result<(), String> {
     if eval.warn && output.warnings.is_empty() {
         return Err("expected a warning".to_owned());
     }
@@ -37,7 +37,7 @@ fn of(kind: &str, expected: &[Pattern], got: &[String]) -> Result<(), String> {
 }
 
 /// Compares an error.
-pub fn failure(eval: &Eval, message: &str) -> Result<(), String> {
+pub(crate) fn failure(eval: &Eval, message: &str) -> Result<(), String> {
     if !eval.fail {
         return Err(format!("failed: {message}"));
     }

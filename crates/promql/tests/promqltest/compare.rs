@@ -12,13 +12,13 @@ use crate::store::buckets;
 const TOLERANCE: f64 = 1e-6;
 
 /// The times of the values of an expected series.
-pub struct Times {
-    pub start: i64,
-    pub step: i64,
+pub(crate) struct Times {
+    pub(crate) start: i64,
+    pub(crate) step: i64,
 }
 
 /// Compares an answer.
-pub fn compare(eval: &Eval, value: &QueryValue, times: &Times) -> Result<(), String> {
+pub(crate) fn compare(eval: &Eval, value: &QueryValue, times: &Times) -> Result<(), String> {
     match (value, &eval.expected) {
         (QueryValue::Scalar { value, .. }, Expected::Scalar(expected)) => {
             same_float(*expected, *value)
@@ -73,7 +73,7 @@ fn shown(s: &Series) -> String {
 }
 
 /// A matrix has to be sorted by labels.
-pub fn sorted(all: &[Series]) -> Result<(), String> {
+pub(crate) fn sorted(all: &[Series]) -> Result<(), String> {
     match all.is_sorted_by(|a, b| a.labels <= b.labels) {
         true => Ok(()),
         false => Err("the matrix is not sorted".to_owned()),

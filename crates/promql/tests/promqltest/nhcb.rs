@@ -19,7 +19,7 @@ struct Classic {
 }
 
 /// The native histograms of a load.
-pub fn convert(load: &Load) -> Vec<(Labels, Vec<(i64, Histogram)>)> {
+pub(crate) fn convert(load: &Load) -> Vec<(Labels, Vec<(i64, Histogram)>)> {
     let mut all: BTreeMap<Labels, BTreeMap<i64, Classic>> = BTreeMap::new();
     for s in &load.series {
         let name = s.labels.metric_name();
@@ -28,9 +28,7 @@ pub fn convert(load: &Load) -> Vec<(Labels, Vec<(i64, Histogram)>)> {
             .find_map(|suffix| name.strip_suffix(suffix).map(|base| (base.to_owned(), *suffix)));
         let Some((base, suffix)) = parts else { continue };
         let le = s.labels.get("le").parse::<f64>();
-        if suffix == "_bucket" && le.as_ref().is_ok_and(|v| v.is_nan())
-            || suffix == "_bucket" && le.is_err()
-        {
+        if suffix == "_bucket" && le.as_ref().map_or(true, |v| v.is_nan()) {
             continue;
         }
         let mut builder = s.labels.builder();

@@ -15,10 +15,10 @@ use crate::vary::variations;
 
 /// What became of the evaluations of a script, by line.
 #[derive(Default)]
-pub struct Report {
-    pub passed: usize,
-    pub refused: Vec<(usize, String)>,
-    pub wrong: Vec<(usize, String)>,
+pub(crate) struct Report {
+    pub(crate) passed: usize,
+    pub(crate) refused: Vec<(usize, String)>,
+    pub(crate) wrong: Vec<(usize, String)>,
 }
 
 /// Why an evaluation did not pass.
@@ -47,7 +47,7 @@ fn engine() -> Engine {
 }
 
 /// Runs a script.
-pub fn run(commands: &[Command]) -> Report {
+pub(crate) fn run(commands: &[Command]) -> Report {
     let engine = engine();
     let mut store = Store::new();
     let mut report = Report::default();

@@ -7,72 +7,72 @@ use varve_model::Labels;
 use varve_promql::parse::{SequenceValue, parse_duration, parse_series_desc};
 
 /// One command.
-pub enum Command {
+pub(crate) enum Command {
     Clear,
     Load(Load),
     Eval(Box<Eval>),
 }
 
 /// Series that are stored.
-pub struct Load {
+pub(crate) struct Load {
     /// Milliseconds between samples.
-    pub gap: i64,
+    pub(crate) gap: i64,
     /// Whether classic histograms are also stored as native ones.
-    pub with_nhcb: bool,
-    pub series: Vec<LoadedSeries>,
+    pub(crate) with_nhcb: bool,
+    pub(crate) series: Vec<LoadedSeries>,
 }
 
 /// One series of a load.
-pub struct LoadedSeries {
-    pub labels: Labels,
-    pub values: Vec<SequenceValue>,
+pub(crate) struct LoadedSeries {
+    pub(crate) labels: Labels,
+    pub(crate) values: Vec<SequenceValue>,
     /// Start timestamps relative to the samples, in milliseconds.
-    pub starts: Vec<Option<i64>>,
+    pub(crate) starts: Vec<Option<i64>>,
 }
 
 /// When a query is evaluated.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub enum When {
+pub(crate) enum When {
     Instant(i64),
     Range { start: i64, end: i64, step: i64 },
 }
 
 /// A query and what is expected of it.
-pub struct Eval {
-    pub line: usize,
-    pub expr: String,
-    pub when: When,
-    pub ordered: bool,
-    pub fail: bool,
+pub(crate) struct Eval {
+    pub(crate) line: usize,
+    pub(crate) expr: String,
+    pub(crate) when: When,
+    pub(crate) ordered: bool,
+    pub(crate) fail: bool,
     /// At least one is expected, whichever.
-    pub warn: bool,
-    pub info: bool,
-    pub fail_pattern: Option<Pattern>,
-    pub warnings: Vec<Pattern>,
-    pub infos: Vec<Pattern>,
-    pub no_warn: bool,
-    pub no_info: bool,
-    pub expected: Expected,
+    pub(crate) warn: bool,
+    pub(crate) info: bool,
+    pub(crate) fail_pattern: Option<Pattern>,
+    pub(crate) warnings: Vec<Pattern>,
+    pub(crate) infos: Vec<Pattern>,
+    pub(crate) no_warn: bool,
+    pub(crate) no_info: bool,
+    pub(crate) expected: Expected,
     /// Set by `expect range vector`: the times of the values.
-    pub matrix: Option<(i64, i64, i64)>,
+    pub(crate) matrix: Option<(i64, i64, i64)>,
 }
 
 /// The expected answer.
-pub enum Expected {
+pub(crate) enum Expected {
     Scalar(f64),
     String(String),
     Series(Vec<(Labels, Vec<SequenceValue>)>),
 }
 
 /// An expected text.
-pub enum Pattern {
+pub(crate) enum Pattern {
     Any,
     Exact(String),
     Matches(Regex),
 }
 
 impl Pattern {
-    pub fn holds(&self, text: &str) -> bool {
+    pub(crate) fn holds(&self, text: &str) -> bool {
         match self {
             Self::Any => true,
             Self::Exact(t) => t == text,
@@ -96,7 +96,7 @@ fn regex(pattern: &str) -> Regex {
 }
 
 /// Reads a script.
-pub fn parse(text: &str) -> Result<Vec<Command>, String> {
+pub(crate) fn parse(text: &str) -> Result<Vec<Command>, String> {
     let lines: Vec<&str> =
         text.lines().map(str::trim).map(|l| if l.starts_with('#') { "" } else { l }).collect();
     let mut commands = Vec::new();

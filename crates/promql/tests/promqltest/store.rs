@@ -15,11 +15,11 @@ use crate::script::Load;
 
 /// A budget without a limit, which counts.
 #[derive(Default)]
-pub struct Unlimited(std::sync::atomic::AtomicI64);
+pub(crate) struct Unlimited(std::sync::atomic::AtomicI64);
 
 impl Unlimited {
     /// Bytes that were taken and not given back.
-    pub fn in_use(&self) -> i64 {
+    pub(crate) fn in_use(&self) -> i64 {
         self.0.load(std::sync::atomic::Ordering::SeqCst)
     }
 }
@@ -37,9 +37,9 @@ impl MemoryBudget for Unlimited {
 
 /// Stored series.
 #[derive(Clone)]
-pub struct Store {
+pub(crate) struct Store {
     series: Arc<Vec<Series>>,
-    pub budget: Arc<Unlimited>,
+    pub(crate) budget: Arc<Unlimited>,
 }
 
 /// One sample to be stored.
@@ -55,16 +55,16 @@ enum Value {
 }
 
 impl Store {
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self { series: Arc::new(Vec::new()), budget: Arc::new(Unlimited::default()) }
     }
 
-    pub fn clear(&mut self) {
+    pub(crate) fn clear(&mut self) {
         *self = Self::new();
     }
 
     /// Stores the series of a load.
-    pub fn load(&mut self, load: &Load) {
+    pub(crate) fn load(&mut self, load: &Load) {
         let mut all = (*self.series).clone();
         // Of a series that is described twice the later description counts.
         for (i, s) in load.series.iter().enumerate() {
@@ -153,7 +153,7 @@ fn continues(before: &Histogram, now: &Histogram) -> bool {
 }
 
 /// The populated buckets: side, index, count.
-pub fn buckets(h: &Histogram) -> Vec<(bool, i64, f64)> {
+pub(crate) fn buckets(h: &Histogram) -> Vec<(bool, i64, f64)> {
     let (positive, negative) = match &h.to_float().counts {
         Counts::Float { positive, negative, .. } => (positive.clone(), negative.clone()),
         Counts::Int { .. } => unreachable!("float counts were asked for"),

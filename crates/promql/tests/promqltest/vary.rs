@@ -24,7 +24,7 @@ const TIMED: &[&str] = &[
 ];
 
 /// The query as it is, and its variations with their evaluation times.
-pub fn variations(expr: &str, time: i64) -> Vec<(String, i64)> {
+pub(crate) fn variations(expr: &str, time: i64) -> Vec<(String, i64)> {
     let mut out = vec![(expr.to_owned(), time)];
     let Ok(mut tree) = parse_expr(expr, &Options::all()) else { return out };
     let mut timed = false;

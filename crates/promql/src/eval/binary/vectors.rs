@@ -145,10 +145,9 @@ impl Combine<'_> {
                 let (l, r) = if self.swapped { (one, many) } else { (many, one) };
                 let applied = apply(self.b.op, l, r);
                 let order = pair.many.unwrap_or(self.many.len() + order);
-                if let Some(note) = applied.note {
-                    if self.notes[step].is_none_or(|(before, _)| before <= order) {
-                        self.notes[step] = Some((order, note));
-                    }
+                let last = self.notes[step].is_none_or(|(before, _)| before <= order);
+                if let Some(note) = applied.note.filter(|_| last) {
+                    self.notes[step] = Some((order, note));
                 }
                 let Some(outcome) = applied.outcome else { continue };
                 if one_to_one && done[step] {

@@ -94,7 +94,7 @@ pub(crate) fn fraction(lower: f64, upper: f64, buckets: &mut Vec<Bucket>) -> f64
         rank = b.count;
         low = b.bound;
     }
-    let of = |rank: Option<f64>| rank.filter(|r| !(*r > count)).unwrap_or(count);
+    let of = |rank: Option<f64>| rank.map_or(count, |r| if r > count { count } else { r });
     (of(upper_rank) - of(lower_rank)) / count
 }
 

@@ -179,6 +179,6 @@ pub(crate) fn fraction(
     } else {
         count = total;
     }
-    let of = |rank: Option<f64>| rank.filter(|r| !(*r > count)).unwrap_or(count);
+    let of = |rank: Option<f64>| rank.map_or(count, |r| if r > count { count } else { r });
     (of(upper_rank) - of(lower_rank)) / total
 }

@@ -153,7 +153,7 @@ pub(crate) fn instant(scope: &Scope<'_>, window: &Window<'_>, rate: bool, starts
     if rate && (gauge(a) || gauge(b)) {
         scope.annotate(Annotation::histogram_not_counter(scope.metric(), scope.span));
     }
-    if !rate && !(gauge(a) && gauge(b)) {
+    if !rate && (!gauge(a) || !gauge(b)) {
         scope.annotate(Annotation::histogram_not_gauge(scope.metric(), scope.span));
     }
     let mut result = Float::of(&h.values[b]);

@@ -1,0 +1,7 @@
+//! The engine as its callers see it: errors, limits, memory that is given
+//! back, and answers that do not depend on how they are asked for.
+
+mod agree;
+mod limits;
+mod names;
+mod store;
