@@ -34,7 +34,11 @@ proptest! {
         bytes[at] ^= with;
         decode_all(&bytes);
     }
+}
 
+proptest! {
+    // Each case is decoded as often as it has bytes.
+    #![proptest_config(ProptestConfig::with_cases(64))]
     #[test]
     fn truncation_is_an_error(values in integers()) {
         let floats: Vec<f64> = values.iter().map(|v| *v as f64 / 8.0).collect();
