@@ -106,11 +106,12 @@ impl CatalogError {
     pub fn kind(&self) -> ErrorKind {
         match self {
             Self::Bucket(error) => error.kind(),
-            Self::VersionGone { .. } | Self::BlockGone { .. } | Self::BlockTooOld { .. } => {
-                ErrorKind::Conflict
-            }
+            Self::VersionGone { .. } | Self::BlockGone { .. } => ErrorKind::Conflict,
             Self::NoSuchVersion { .. } => ErrorKind::NotFound,
-            Self::BlockFile { .. } | Self::Invalid(_) => ErrorKind::Invalid,
+            // The same change cannot succeed later: the block is built again.
+            Self::BlockFile { .. } | Self::BlockTooOld { .. } | Self::Invalid(_) => {
+                ErrorKind::Invalid
+            }
             Self::Contended { .. } | Self::Failpoint(_) | Self::Abandoned => ErrorKind::Unavailable,
             Self::Corrupt { .. } => ErrorKind::Corrupt,
             Self::Format { .. } => ErrorKind::Internal,

@@ -7,6 +7,7 @@ use varve_block::BlockEntry;
 use varve_model::{TenantId, TimeRange};
 use varve_runtime::Clock;
 
+use super::CutKey;
 use super::error::{CatalogError, Result};
 use super::format::{Leaf, LeafRef, Manifest, MaskRef};
 use super::leaves::Leaves;
@@ -83,6 +84,16 @@ impl Snapshot {
     /// Every block.
     pub async fn all_blocks(&self) -> Result<Vec<BlockEntry>> {
         self.blocks(TimeRange::ALL).await
+    }
+
+    /// Whether a cut has been committed, its blocks being listed still or
+    /// replaced since.
+    pub async fn has_cut(&self, cut: CutKey) -> Result<bool> {
+        let leaves = &self.manifest.leaves;
+        let Ok(at) = leaves.binary_search_by_key(&cut.window_end, |l| l.window_end) else {
+            return Ok(false);
+        };
+        Ok(self.leaf(&leaves[at]).await?.cuts.binary_search(&cut).is_ok())
     }
 
     pub(crate) async fn leaf(&self, reference: &LeafRef) -> Result<Arc<Leaf>> {
