@@ -22,8 +22,6 @@ use crate::{BlockError, FileMeta, Result};
 
 /// Rows after which a batch is written.
 const BATCH_ROWS: usize = 8192;
-/// A dictionary above this size makes its column fall back to plain values.
-const DICTIONARY_BYTES: usize = 64 << 20;
 
 /// The series of a block, waiting for their columns.
 pub(super) struct SeriesSpool {
@@ -62,7 +60,7 @@ impl SeriesSpool {
             columns.iter().map(|i| &*vocabulary.names[*i as usize].name).collect();
         let mut p = delta(properties(layout)?, &["series", "row", "rows"])
             .set_column_dictionary_enabled(path(REST), true)
-            .set_column_dictionary_page_size_limit(path(REST), DICTIONARY_BYTES);
+            .set_column_dictionary_page_size_limit(path(REST), layout.dictionary_bytes);
         for name in &names {
             let column = path(&format!("{LABEL_PREFIX}{name}"));
             let statistics = match SORT_LABELS.contains(name) {
@@ -71,7 +69,7 @@ impl SeriesSpool {
             };
             p = p
                 .set_column_dictionary_enabled(column.clone(), true)
-                .set_column_dictionary_page_size_limit(column.clone(), DICTIONARY_BYTES)
+                .set_column_dictionary_page_size_limit(column.clone(), layout.dictionary_bytes)
                 .set_column_statistics_enabled(column, statistics);
         }
         let mut file = FileWriter::create(dir, schema::SERIES, schema::series(&names), p.build())?;

@@ -104,11 +104,15 @@ pub struct Layout {
     pub page_rows: usize,
     /// Bytes at which a page ends.
     pub page_bytes: usize,
+    /// Bytes at which a label column's dictionary is full; the values that
+    /// follow in its row group are written plain.
+    pub dictionary_bytes: usize,
 }
 
 impl Default for Layout {
     fn default() -> Self {
-        Self { row_group_rows: 1 << 18, page_rows: 8 << 10, page_bytes: 128 << 10 }
+        let (row_group_rows, page_rows) = (1 << 18, 8 << 10);
+        Self { row_group_rows, page_rows, page_bytes: 128 << 10, dictionary_bytes: 64 << 20 }
     }
 }
 

@@ -69,7 +69,8 @@ pub(crate) fn write(dir: &Path, range: TimeRange, inputs: &mut [Input]) -> Finis
 }
 
 /// Pages and row groups so small that few series have many.
-pub(crate) const SMALL: Layout = Layout { row_group_rows: 7, page_rows: 2, page_bytes: 300 };
+pub(crate) const SMALL: Layout =
+    Layout { row_group_rows: 7, page_rows: 2, page_bytes: 300, dictionary_bytes: 12 };
 
 pub(crate) fn write_as(
     dir: &Path,
