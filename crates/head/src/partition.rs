@@ -50,11 +50,12 @@ pub(crate) struct Inner {
 
 impl Partition {
     /// Opens the partition in `dir`: loads the last seal and replays the log
-    /// behind it. Returns when all of it is applied. Reads only until then.
+    /// behind it. Returns when all of it is applied. Several partitions may be
+    /// opened at once, each replays in a task of its own.
     ///
     /// # Errors
     /// `Corrupt` names the sealed file and offset that are damaged; nothing is
-    /// changed then.
+    /// changed then. `Entry` when the log does not continue the last seal.
     pub async fn open(
         dir: PathBuf,
         disk: Arc<dyn Disk>,
@@ -192,16 +193,13 @@ impl Partition {
 
     /// Windows that should be cut at `now_ms`, oldest first.
     pub fn due(&self, now_ms: i64) -> Vec<CutKey> {
-        let HeadConfig { partition, cut_delay, cut_spread, .. } = &self.inner.config;
-        let spread = millis(*cut_spread).max(1);
-        // A fixed share of the spread for each partition (Fibonacci hashing).
-        let share = i64::from(partition.wrapping_mul(0x9e37_79b9) >> 1) % spread;
+        let after = millis(self.inner.config.cut_delay) + cut_share(&self.inner.config);
         let state = self.inner.shared.state.read();
         let max_time = state.max_time().unwrap_or(i64::MIN);
         let uncut = state.windows.by_end.iter().filter(|(_, w)| w.uncut > 0);
         let due = uncut.filter(|(end, window)| match window.cuts.last() {
             None => {
-                let at = end.saturating_add(millis(*cut_delay) + share);
+                let at = end.saturating_add(after);
                 at <= max_time || at <= now_ms
             }
             Some(last) => self.inner.may_cut_again(last.at_ms, now_ms),
@@ -370,6 +368,12 @@ impl Inner {
         self.shared.state.read().stats().export(self.shared.partition, metrics);
         Ok(())
     }
+}
+
+/// A partition's fixed share of the spread, in milliseconds (Fibonacci hashing).
+pub(crate) fn cut_share(config: &HeadConfig) -> i64 {
+    let hash = u64::from(config.partition).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 33;
+    i64::try_from(hash).unwrap_or(0) % millis(config.cut_spread).max(1)
 }
 
 fn millis(duration: std::time::Duration) -> i64 {

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use varve_log::Crash;
+use varve_log::{Crash, Disk};
 use varve_model::{Metadata, MetricType, TimeRange, WINDOW_MS, window_end};
 use varve_wire::batch::{BatchSeries, SeriesId, WriteBatch};
 
@@ -275,4 +275,68 @@ async fn sealing_with_nothing_new_writes_nothing() {
     let (applied, syncs) = (bench.partition.stats().applied, bench.disk.syncs());
     bench.partition.seal().await.unwrap();
     assert_eq!((bench.partition.stats().applied, bench.disk.syncs()), (applied, syncs));
+}
+
+#[tokio::test]
+async fn many_seals_leave_few_chunks() {
+    let mut bench = Bench::new(13).await;
+    let chunks = |bench: &Bench| -> usize {
+        let read = bench.partition.select(&tenant("t"), &[], TimeRange::ALL);
+        read.map(|s| s.unwrap().chunks.len()).sum()
+    };
+    for round in 0..12 {
+        let samples: Vec<(i64, f64)> =
+            (1..=10).map(|i| (T0 + round * 10 * MINUTE + i * MINUTE, i as f64)).collect();
+        bench.append(floats("a", &samples)).await;
+        bench.partition.seal().await.unwrap();
+        let (before, all) = (chunks(&bench), bench.all(&tenant("t")));
+        assert!(before <= 3, "{before} chunks after {round} seals");
+        bench = bench.crash(Crash::Power).await;
+        assert_eq!((chunks(&bench), bench.all(&tenant("t"))), (before, all));
+    }
+    // What a merge left behind goes, once a later seal finds nobody reading it.
+    let files = bench.disk.list(&super::harness::dir()).unwrap();
+    assert!(files.iter().filter(|f| f.ends_with(".chunks")).count() <= 4, "{files:?}");
+}
+
+#[tokio::test]
+async fn a_failed_sync_of_the_log_stops_the_partition() {
+    let bench = Bench::new(14).await;
+    bench.append(floats("a", &[(T0 + 1, 1.0)])).await;
+    bench.disk.fail_sync(1);
+    let batch = floats("a", &[(T0 + 2, 1.0)]).encode();
+    let error = bench.partition.append(batch.clone(), AppendLimits::default()).await.unwrap_err();
+    assert_eq!(error.kind(), varve_model::ErrorKind::Unavailable, "{error}");
+    let stopped = bench.partition.failed().await;
+    assert!(matches!(&stopped, HeadError::Stopped { .. }), "{stopped}");
+    assert!(bench.partition.append(batch, AppendLimits::default()).await.is_err());
+    // What was acknowledged is still readable, and there after a restart.
+    assert_eq!(bench.all(&tenant("t")).len(), 1);
+    let bench = bench.crash(Crash::Power).await;
+    assert!(bench.all(&tenant("t"))[&series("a").to_string()].contains_key(&(T0 + 1)));
+}
+
+#[tokio::test]
+async fn a_log_that_lost_its_end_is_refused() {
+    let bench = Bench::new(15).await;
+    bench.append(floats("a", &[(T0 + 1, 1.0)])).await;
+    bench.partition.seal().await.unwrap();
+    bench.disk.crash(Crash::Process);
+    let Bench { disk, clock, partition, .. } = bench;
+    drop(partition);
+    let disk = disk.reboot();
+    disk.remove_dir_all(std::path::Path::new("/data/log")).unwrap();
+    let opened = super::harness::open(std::sync::Arc::new(disk), "/data", clock).await;
+    assert!(matches!(&opened, Err(HeadError::Entry { index: 2, .. })), "{:?}", opened.err());
+}
+
+#[tokio::test]
+async fn partitions_do_not_cut_at_once() {
+    let mut moments = std::collections::BTreeSet::new();
+    for partition in 0..40 {
+        let config = crate::HeadConfig { partition, ..crate::HeadConfig::default() };
+        moments.insert(crate::partition::cut_share(&config));
+        assert!((0..20 * MINUTE).contains(&crate::partition::cut_share(&config)));
+    }
+    assert!(moments.len() > 35, "{moments:?}");
 }
