@@ -1,8 +1,10 @@
 //! Writers, readers and seals at once.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 
+use parking_lot::Mutex;
 use varve_log::Crash;
 use varve_model::{TimeRange, WINDOW_MS};
 
@@ -93,4 +95,63 @@ async fn a_caller_that_goes_away_takes_nothing_back_and_blocks_nobody() {
     let outcome = bench.append(floats("a", &[(T0 + 100, 1.0)])).await;
     assert_eq!(outcome.samples, 1);
     bench.partition.seal().await.unwrap();
+}
+
+/// Commits of a made-up catalog: version n names the samples of the first n.
+type Catalog = Arc<Mutex<Vec<BTreeSet<i64>>>>;
+
+/// Cuts, commits, says so and lets go, again and again.
+async fn ship(bench: &Bench, catalog: &Catalog) {
+    let (id, partition) = (tenant("t"), &bench.partition);
+    for key in partition.uncut() {
+        let Some(cut) = partition.cut(key.window_end, true).await.unwrap() else { continue };
+        let series = partition.cut_series(&cut, &id).unwrap();
+        let times = series.flat_map(|s| s.unwrap().floats.times).collect();
+        let version = {
+            let mut catalog = catalog.lock();
+            catalog.push(times);
+            catalog.len() as u64
+        };
+        partition.shipped(&cut, BTreeMap::from([(id.clone(), version)])).await.unwrap();
+    }
+    bench.clock.advance(std::time::Duration::from_secs(301));
+    partition.seal().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn nothing_falls_between_head_and_catalog() {
+    let bench = Bench::new(22).await;
+    let catalog = Catalog::default();
+    let (acknowledged, done) = (Arc::new(AtomicI64::new(0)), Arc::new(AtomicBool::new(false)));
+    let reader = {
+        let (partition, catalog) = (Arc::clone(&bench.partition), Arc::clone(&catalog));
+        let (acknowledged, done) = (Arc::clone(&acknowledged), Arc::clone(&done));
+        std::thread::spawn(move || {
+            while !done.load(Ordering::SeqCst) {
+                let floor = acknowledged.load(Ordering::SeqCst);
+                let mut pin = catalog.lock().len();
+                std::thread::yield_now();
+                let read = partition.select(&tenant("t"), &[], TimeRange::ALL);
+                if read.released_at > pin as u64 {
+                    pin = catalog.lock().len();
+                }
+                let mut found: BTreeSet<i64> =
+                    read.flat_map(|s| s.unwrap().decode(TimeRange::ALL).unwrap().0.times).collect();
+                found.extend(catalog.lock()[..pin].iter().flatten());
+                let missing = (1..=floor).find(|n| !found.contains(&(T0 + n * 1000)));
+                assert_eq!(missing, None, "of {floor} acknowledged, catalog at {pin}");
+            }
+        })
+    };
+    for n in 1..=400 {
+        assert_eq!(bench.append(floats("a", &[(T0 + n * 1000, 1.0)])).await.samples, 1);
+        acknowledged.store(n, Ordering::SeqCst);
+        if n % 10 == 0 {
+            ship(&bench, &catalog).await;
+        }
+    }
+    done.store(true, Ordering::SeqCst);
+    tokio::task::spawn_blocking(move || reader.join().unwrap()).await.unwrap();
+    assert!(bench.all(&tenant("t")).is_empty());
+    assert_eq!(catalog.lock().iter().map(BTreeSet::len).sum::<usize>(), 400);
 }

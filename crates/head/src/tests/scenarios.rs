@@ -340,3 +340,36 @@ async fn partitions_do_not_cut_at_once() {
     }
     assert!(moments.len() > 35, "{moments:?}");
 }
+
+#[tokio::test]
+async fn a_snapshot_outlives_what_it_shows() {
+    let bench = Bench::new(16).await;
+    let id = tenant("t");
+    let round = async |n: i64| {
+        let samples: Vec<(i64, f64)> = (1..=10).map(|i| (T0 + n * MINUTE + i, n as f64)).collect();
+        bench.append(floats("a", &samples)).await;
+        bench.partition.seal().await.unwrap();
+    };
+    for n in 0..3 {
+        round(n).await;
+    }
+    let files = || -> Vec<String> {
+        let all = bench.disk.list(&super::harness::dir()).unwrap();
+        all.into_iter().filter(|f| f.ends_with(".chunks")).collect()
+    };
+    let (before, old) = (bench.all(&id), files());
+    let snapshot = bench.partition.select(&id, &[], TimeRange::ALL);
+    // Merged into one file; then shipped and dropped.
+    round(3).await;
+    let cut = bench.partition.cut(window_end(T0 + 1), true).await.unwrap().unwrap();
+    bench.partition.shipped(&cut, BTreeMap::from([(id.clone(), 1)])).await.unwrap();
+    bench.clock.advance(Duration::from_secs(301));
+    bench.partition.seal().await.unwrap();
+    assert!(bench.all(&id).is_empty());
+    assert!(old.iter().all(|f| files().contains(f)), "{old:?} {:?}", files());
+    let read: BTreeMap<_, _> =
+        snapshot.map(|s| super::harness::decode(&s.unwrap(), TimeRange::ALL)).collect();
+    assert_eq!(read, before);
+    round(4).await;
+    assert_eq!(files().len(), 1, "{:?}", files());
+}
