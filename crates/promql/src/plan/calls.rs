@@ -157,7 +157,11 @@ fn range_call(
     let scalars = args.iter().enumerate().filter(|(i, _)| *i != matrix);
     let params = scalars.map(|(_, a)| planner.node(unwrapped(a), grid, around));
     let params = params.collect::<Result<_, _>>()?;
-    let first_arg: Span = unwrapped(&args[0]).span;
+    // Prometheus has forgotten where a subquery stood when it says something.
+    let first_arg = match &unwrapped(&args[0]).kind {
+        ExprKind::Subquery(_) => Span::default(),
+        _ => unwrapped(&args[0]).span,
+    };
     Ok(Op::Range(Box::new(RangeCall { func, source, params, first_arg })))
 }
 

@@ -11,34 +11,48 @@ use crate::plan::Aggregation;
 pub(super) struct Groups<'a> {
     aggregation: &'a Aggregation,
     index: HashMap<Labels, usize>,
-    labels: Vec<(Labels, bool)>,
+    groups: Vec<Group>,
+}
+
+struct Group {
+    labels: Labels,
+    /// The last step at which it has a sample.
+    last: Option<usize>,
+    /// Whether a series that has a sample at that step wants its name dropped:
+    /// as in Prometheus, the last step decides.
+    drop_name: bool,
 }
 
 impl<'a> Groups<'a> {
     pub(super) fn new(aggregation: &'a Aggregation) -> Self {
-        Self { aggregation, index: HashMap::new(), labels: Vec::new() }
+        Self { aggregation, index: HashMap::new(), groups: Vec::new() }
     }
 
     /// The group of a row, and whether it is a new one.
     pub(super) fn of(&mut self, row: &Row) -> (usize, bool) {
         let labels = group_labels(self.aggregation, &row.labels);
-        let next = self.labels.len();
-        let group = *self.index.entry(labels.clone()).or_insert(next);
-        if group == next {
-            self.labels.push((labels, row.drop_name));
+        let next = self.groups.len();
+        let at = *self.index.entry(labels.clone()).or_insert(next);
+        if at == next {
+            self.groups.push(Group { labels, last: None, drop_name: false });
         }
-        self.labels[group].1 |= row.drop_name;
-        (group, group == next)
+        let group = &mut self.groups[at];
+        let last = (0..row.floats.len()).rev().find(|s| row.has(*s));
+        if last >= group.last {
+            group.drop_name = row.drop_name || last == group.last && group.drop_name;
+            group.last = last;
+        }
+        (at, at == next)
     }
 
     /// How many groups there are.
     pub(super) fn len(&self) -> usize {
-        self.labels.len()
+        self.groups.len()
     }
 
     /// The labels of the groups, and whether their names are to be dropped.
     pub(super) fn into_labels(self) -> Vec<(Labels, bool)> {
-        self.labels
+        self.groups.into_iter().map(|g| (g.labels, g.drop_name)).collect()
     }
 }
 

@@ -14,7 +14,7 @@ use super::map::{drop_name, unique};
 use crate::annotations::{Annotation, Monotonicity};
 use crate::ast::Span;
 use crate::engine::EngineError;
-use crate::eval::context::Context;
+use crate::eval::context::{Context, Hold};
 use crate::eval::histogram;
 use crate::eval::row::{Batch, Row, is_absent};
 use crate::eval::scalar::{Scalars, scalar};
@@ -160,12 +160,20 @@ fn reported_name<'l>(ctx: &Context<'_>, labels: &'l Labels) -> &'l str {
 }
 
 /// The quantile of one histogram, with what is to be said about it.
-fn quantile_of(ctx: &Context<'_>, q: f64, time: i64, name: &str, span: Span, one: One<'_>) -> f64 {
+fn quantile_of(
+    ctx: &Context<'_>,
+    q: f64,
+    time: i64,
+    name: &str,
+    span: Span,
+    one: One<'_>,
+    tell: bool,
+) -> f64 {
     match one {
         One::Native(h) => histogram::quantile::quantile(ctx, q, h, name, span),
         One::Classic(all) => {
             let (value, forced) = buckets::quantile(q, all);
-            if let Some(f) = forced {
+            if let Some(f) = forced.filter(|_| tell) {
                 let detail = Monotonicity {
                     min_time: time,
                     max_time: time,
@@ -200,7 +208,8 @@ pub(crate) fn quantile<'a>(
         let Batch { rows, hold: _hold } = gather(ctx, crate::eval::vector(ctx, arg)).await?;
         let sorted = Sorted::of(ctx, rows, arg.span, node.grid.steps);
         ctx.batch(sorted.rows(ctx, |step, name, one| {
-            quantile_of(ctx, quantiles.at(step), node.grid.time(step), name, arg.span, one)
+            let (q, time) = (quantiles.at(step), node.grid.time(step));
+            quantile_of(ctx, q, time, name, arg.span, one, true)
         })?)
     });
     unique(ctx, stream.boxed())
@@ -224,12 +233,23 @@ pub(crate) fn quantiles<'a>(
         let Batch { rows, hold: _hold } = gather(ctx, crate::eval::vector(ctx, arg)).await?;
         let sorted = Sorted::of(ctx, rows, arg.span, node.grid.steps);
         let mut out = Vec::new();
+        let mut room = ctx.hold(0, 0)?;
+        // Buckets are said to be fixed once a step: Prometheus fixes them in
+        // place for the first quantile that asks.
+        let mut told = vec![false; node.grid.steps];
         for quantiles in &all {
             let rows = sorted.rows(ctx, |step, name, one| {
-                quantile_of(ctx, quantiles.at(step), node.grid.time(step), name, arg.span, one)
+                let (q, time) = (quantiles.at(step), node.grid.time(step));
+                quantile_of(ctx, q, time, name, arg.span, one, !told[step])
             })?;
+            for (told, q) in told.iter_mut().zip(quantiles.values()) {
+                *told |= (0.0..=1.0).contains(q);
+            }
             for row in rows {
-                out.extend(labelled(row, label, quantiles));
+                ctx.check()?;
+                let (labelled, hold) = labelled(ctx, row, label, quantiles)?;
+                out.extend(labelled);
+                room.merge(hold);
             }
         }
         ctx.batch(crate::eval::stream::merge_same(out)?)
@@ -239,14 +259,20 @@ pub(crate) fn quantiles<'a>(
 
 /// The row under the label of its quantile; one row a value when the quantile
 /// changes from step to step.
-fn labelled(row: Row, label: &str, quantiles: &Scalars) -> Vec<Row> {
+fn labelled(
+    ctx: &Context<'_>,
+    row: Row,
+    label: &str,
+    quantiles: &Scalars,
+) -> Result<(Vec<Row>, Hold), EngineError> {
     let mut bits: Vec<u64> = quantiles.values().iter().map(|q| q.to_bits()).collect();
     bits.sort_unstable();
     bits.dedup();
-    let value = |q: f64| crate::number::open_metrics(q);
+    let hold = ctx.room(bits.len(), row.floats.len())?;
     let of = |bits: u64| {
+        let value = crate::number::open_metrics(f64::from_bits(bits));
         let mut part = row.clone();
-        part.labels = part.labels.builder().set(label, &value(f64::from_bits(bits))).build();
+        part.labels = part.labels.builder().set(label, &value).build();
         for (step, q) in quantiles.values().iter().enumerate() {
             if q.to_bits() != bits {
                 part.clear(step);
@@ -254,7 +280,7 @@ fn labelled(row: Row, label: &str, quantiles: &Scalars) -> Vec<Row> {
         }
         part
     };
-    bits.into_iter().map(of).collect()
+    Ok((bits.into_iter().map(of).collect(), hold))
 }
 
 /// `histogram_fraction(lower, upper, arg)`
