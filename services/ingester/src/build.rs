@@ -11,6 +11,7 @@ use ulid::Ulid;
 use varve_block::{BlockSpec, BlockWriter, FinishedBlock};
 use varve_head::{Cut, Partition};
 use varve_model::{TenantId, TimeRange, WINDOW_MS};
+use varve_runtime::random_bytes;
 
 use crate::error::{IngesterError, Result};
 use crate::scope::blocking;
@@ -19,8 +20,8 @@ use crate::start::{Hosted, Ingester};
 /// A block that waits to be committed.
 pub(crate) struct Built {
     pub block: FinishedBlock,
-    /// Whether all files are in the bucket.
-    pub uploaded: bool,
+    /// How many of its files, in order, are in the bucket.
+    pub uploaded: usize,
     /// Holds the files until they are not needed.
     _folder: Folder,
 }
@@ -47,7 +48,8 @@ impl Ingester {
         let permit = Arc::clone(&self.builders).acquire_owned().await;
         let permit = permit.map_err(|_| IngesterError::CutOff("a build"))?;
         let now_ms = self.clock.now_ms();
-        let id = Ulid::from_parts(u64::try_from(now_ms).unwrap_or(0), rand::random());
+        let random = u128::from_le_bytes(random_bytes());
+        let id = Ulid::from_parts(u64::try_from(now_ms).unwrap_or(0), random);
         let folder = self.scratch.join(id.to_string());
         let spec = BlockSpec {
             term: cut.term,
@@ -64,14 +66,14 @@ impl Ingester {
             made.map_err(IngesterError::io("create", &folder))?;
             let guard = Folder(folder);
             let block = write(&partition, &cut, &tenant, &guard.0, spec)?;
-            Ok(Built { block, uploaded: false, _folder: guard })
+            Ok(Built { block, uploaded: 0, _folder: guard })
         })
         .await
     }
 }
 
 /// The time range of a cut.
-pub(crate) fn window(cut: &Cut) -> TimeRange {
+fn window(cut: &Cut) -> TimeRange {
     TimeRange::new(cut.window_end.saturating_sub(WINDOW_MS), cut.window_end)
 }
 

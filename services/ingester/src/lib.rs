@@ -23,9 +23,6 @@ mod select;
 mod ship;
 mod start;
 
-#[cfg(test)]
-mod tests;
-
 pub use config::Config;
 pub use error::IngesterError;
 pub use start::{Deps, Ingester, Running, start};

@@ -51,7 +51,11 @@ impl Ingester {
         let matchers = convert::read_matchers(&request.matchers)?;
         let limit = at_most(request.limit);
         let (released_at, series) = blocking("a series request", move || {
-            Ok(unite(&scope, limit, |p| p.series(&scope.tenant, &matchers, scope.range, limit)))
+            Ok(unite(&scope, limit, |p| {
+                let answer = p.series(&scope.tenant, &matchers, scope.range, limit);
+                let values = answer.values.iter().map(convert::labels).collect();
+                HeadAnswer { released_at: answer.released_at, values }
+            }))
         })
         .await?;
         let (send, receive) = mpsc::channel(FRAMES_AHEAD);
@@ -59,8 +63,8 @@ impl Ingester {
             let mut frame = v1::SeriesFrame { header: header(released_at), labels: Vec::new() };
             let mut bytes = 0;
             for labels in series {
-                bytes += labels.as_bytes().len();
-                frame.labels.push(convert::labels(&labels));
+                bytes += labels.len();
+                frame.labels.push(labels);
                 if bytes >= FRAME_BYTES {
                     bytes = 0;
                     if send.send(Ok(std::mem::take(&mut frame))).await.is_err() {

@@ -5,14 +5,15 @@ use std::sync::Arc;
 use crate::start::{Hosted, Ingester};
 
 impl Ingester {
-    /// Seals a partition again and again. `turn` of `turns` spreads the
-    /// partitions over the interval.
+    /// Seals a partition until the ingester stops. `turn` of `turns` spreads
+    /// the partitions over the interval.
     pub(crate) async fn seal_loop(self, hosted: Arc<Hosted>, turn: u32, turns: u32) {
         let interval = self.config.seal_interval.0;
-        tokio::time::sleep(interval * (turn + 1) / turns.max(1)).await;
-        loop {
+        let mut pause = interval * (turn + 1) / turns.max(1);
+        // A seal that has begun is finished.
+        while self.stop.run_until_cancelled(tokio::time::sleep(pause)).await.is_some() {
             self.seal_once(&hosted).await;
-            tokio::time::sleep(interval).await;
+            pause = interval;
         }
     }
 

@@ -16,7 +16,7 @@ use varve_model::TenantId;
 use varve_runtime::failpoint;
 use varve_wire::v1;
 
-use crate::build::{Built, window};
+use crate::build::Built;
 use crate::error::Result;
 use crate::start::{Hosted, Ingester};
 
@@ -142,7 +142,7 @@ impl Ingester {
         Ok(())
     }
 
-    /// The catalog version that lists the cut's block, if it does: an earlier
+    /// A catalog version that has the cut's block, if there is one: an earlier
     /// attempt got that far. Only saves work; the commit itself checks again.
     async fn committed_before(
         &self,
@@ -151,14 +151,8 @@ impl Ingester {
         tenant: &TenantId,
     ) -> Result<Option<u64>> {
         let newest = self.catalog.newest(tenant).await?;
-        let listed = newest.blocks(window(cut)).await?;
-        let found = listed.iter().any(|block| {
-            block.level == 0
-                && block.partition == hosted.id
-                && block.cut == cut.number
-                && block.range.end == cut.window_end
-        });
-        Ok(found.then(|| newest.version()))
+        let had = newest.has_cut(key(hosted, cut)).await?;
+        Ok(had.then(|| newest.version()))
     }
 
     /// Builds (unless that is done), uploads and commits one block.
@@ -205,23 +199,25 @@ impl Ingester {
         built: &mut Built,
     ) -> Result<u64> {
         let entry = &built.block.entry;
-        if !built.uploaded {
-            for (number, (name, file)) in built.block.files.iter().enumerate() {
-                let path = paths::block_file(tenant, entry.id, name);
-                self.catalog.bucket().put_file(&path, file).await?;
-                if number == 0 {
-                    failpoint!("ship.after-upload-some", |_| Err(crate::IngesterError::Failpoint(
-                        "after-upload-some"
-                    )));
-                }
+        for (name, file) in built.block.files.iter().skip(built.uploaded) {
+            let path = paths::block_file(tenant, entry.id, name);
+            self.catalog.bucket().put_file(&path, file).await?;
+            built.uploaded += 1;
+            if built.uploaded == 1 {
+                failpoint!("ship.after-upload-some", |_| Err(crate::IngesterError::Failpoint(
+                    "after-upload-some"
+                )));
             }
-            built.uploaded = true;
         }
         failpoint!("ship.before-commit", |_| Err(crate::IngesterError::Failpoint("before-commit")));
-        let key = CutKey { partition: hosted.id, window_end: cut.window_end, cut: cut.number };
-        let change = Change::ship(key, vec![entry.clone()]);
+        let change = Change::ship(key(hosted, cut), vec![entry.clone()]);
         let committed = self.catalog.commit(tenant, change).await?;
         failpoint!("ship.after-commit", |_| Err(crate::IngesterError::Failpoint("after-commit")));
         Ok(committed.version())
     }
+}
+
+/// The cut's name in the catalog.
+fn key(hosted: &Hosted, cut: &Cut) -> CutKey {
+    CutKey { partition: hosted.id, window_end: cut.window_end, cut: cut.number }
 }

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use prometheus::Registry;
 use tokio::sync::{Mutex, Semaphore};
 use tokio::task::{JoinHandle, JoinSet};
+use tokio_util::sync::CancellationToken;
 use varve_bucket::Catalog;
 use varve_cluster::MAX_MESSAGE;
 use varve_head::{HeadConfig, Partition};
@@ -71,6 +72,8 @@ pub struct Inner {
     pub(crate) metrics: Metrics,
     pub(crate) scratch: PathBuf,
     pub(crate) builders: Arc<Semaphore>,
+    /// Ends sealing, shipping and watching.
+    pub(crate) stop: CancellationToken,
 }
 
 /// A partition that is hosted here.
@@ -131,6 +134,7 @@ pub async fn start(config: Config, deps: Deps) -> Result<Running, IngesterError>
         disk: DiskGuard::default(),
         metrics: Metrics::new(&deps.registry)?,
         scratch,
+        stop: CancellationToken::new(),
     }));
     ingester.watch_disk_once();
     let task = tokio::spawn(run(ingester.clone(), deps.shutdown));
@@ -182,18 +186,25 @@ async fn open_partitions(
 
 /// Works in the background until shutdown or a fatal error.
 async fn run(ingester: Ingester, shutdown: ShutdownToken) -> Result<()> {
-    let mut background = JoinSet::new();
-    background.spawn(ingester.clone().watch_disk());
+    let mut background: JoinSet<Option<()>> = JoinSet::new();
+    let stop = ingester.stop.clone();
+    background.spawn(stop.clone().run_until_cancelled_owned(ingester.clone().watch_disk()));
     let turns = u32::try_from(ingester.partitions.len()).unwrap_or(u32::MAX);
     for (turn, hosted) in (0..).zip(ingester.partitions.values()) {
-        background.spawn(ingester.clone().seal_loop(Arc::clone(hosted), turn, turns));
-        background.spawn(ingester.clone().ship_loop(Arc::clone(hosted)));
+        let (seals, ships) = (ingester.clone(), ingester.clone());
+        let (sealed, shipped) = (Arc::clone(hosted), Arc::clone(hosted));
+        background.spawn(async move {
+            seals.seal_loop(sealed, turn, turns).await;
+            None
+        });
+        background.spawn(stop.clone().run_until_cancelled_owned(ships.ship_loop(shipped)));
     }
     let failure = tokio::select! {
         () = shutdown.cancelled() => None,
         error = failed(&ingester) => Some(error),
     };
-    background.shutdown().await;
+    stop.cancel();
+    while background.join_next().await.is_some() {}
     if let Some(error) = failure {
         tracing::error!(%error, "ingester cannot go on");
         shutdown.request_shutdown();

@@ -1,1 +1,0 @@
-//! Tests of the ingester through its gRPC services.
