@@ -17,6 +17,7 @@ use crate::exemplars::{self, ExemplarBuffer};
 use crate::series::Series;
 use crate::state::State;
 use crate::tenant::Tenant;
+use crate::windows::Orders;
 use crate::{Cut, HeadError, Result};
 
 /// The order of what is in no cut.
@@ -28,6 +29,8 @@ pub struct HeadRead {
     /// The highest catalog version whose commit let this head drop samples of
     /// the tenant; a reader that pinned an older one must pin anew. 0 = none.
     pub released_at: u64,
+    range: TimeRange,
+    orders: Orders,
     series: std::vec::IntoIter<Snapshot>,
 }
 
@@ -74,14 +77,32 @@ pub struct CutSeries {
 /// The series of one tenant in one cut, in block order. Iterating reads sealed
 /// files (it blocks), one series at a time.
 pub struct CutRead {
-    range: TimeRange,
-    series: std::vec::IntoIter<(Labels, Vec<Chunk>)>,
+    bounds: Bounds,
+    series: std::vec::IntoIter<(Labels, Arc<Vec<Chunk>>)>,
 }
 
-/// One series as it was at a moment.
+/// What makes a chunk belong to a cut.
+#[derive(Clone, Copy)]
+struct Bounds {
+    window_end: i64,
+    /// Index of the cut before, 0 when there is none.
+    after: u64,
+    /// Index of the cut.
+    before: u64,
+}
+
+impl Bounds {
+    fn hold(&self, chunk: &Chunk) -> bool {
+        let Self { window_end, after, before } = *self;
+        let of_cut = after <= chunk.last_index && chunk.last_index < before;
+        of_cut && chunk.window() == window_end
+    }
+}
+
+/// One series as it was at a moment. Everything is shared: taking it is quick.
 struct Snapshot {
     labels: Labels,
-    chunks: Vec<(Chunk, (u64, u64))>,
+    chunks: Arc<Vec<Chunk>>,
     open: Option<Arc<Buffer>>,
     late: Option<Arc<Buffer>>,
 }
@@ -102,7 +123,8 @@ impl Iterator for HeadRead {
     type Item = Result<EncodedSeries>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        self.series.next().map(Snapshot::encode)
+        let snapshot = self.series.next()?;
+        Some(snapshot.encode(&self.range, &self.orders))
     }
 
     fn size_hint(&self) -> (usize, Option<usize>) {
@@ -117,7 +139,7 @@ impl Iterator for CutRead {
 
     fn next(&mut self) -> Option<Self::Item> {
         let (labels, chunks) = self.series.next()?;
-        Some(merge_cut(labels, &chunks, self.range))
+        Some(merge_cut(labels, chunks.iter().filter(|c| self.bounds.hold(c)), self.bounds))
     }
 
     fn size_hint(&self) -> (usize, Option<usize>) {
@@ -134,11 +156,12 @@ impl<T> Default for HeadAnswer<T> {
 }
 
 impl Snapshot {
-    fn encode(self) -> Result<EncodedSeries> {
+    fn encode(self, range: &TimeRange, orders: &Orders) -> Result<EncodedSeries> {
         let Self { labels, chunks, open, late } = self;
         let mut out = Vec::with_capacity(chunks.len() + 2);
-        for (chunk, (term, index)) in &chunks {
-            out.push(chunk.encode(&labels, *term, *index)?);
+        for chunk in chunks.iter().filter(|c| c.kind != Kind::Exemplar && c.overlaps(range)) {
+            let (term, index) = orders.of(chunk);
+            out.push(chunk.encode(&labels, term, index)?);
         }
         let (term, index) = UNCUT;
         for buffer in [open, late].into_iter().flatten().flat_map(|b| b.split_windows()) {
@@ -150,8 +173,12 @@ impl Snapshot {
     }
 }
 
-fn merge_cut(labels: Labels, chunks: &[Chunk], range: TimeRange) -> Result<CutSeries> {
-    let mut encoded = Vec::with_capacity(chunks.len());
+fn merge_cut<'a>(
+    labels: Labels,
+    chunks: impl Iterator<Item = &'a Chunk>,
+    bounds: Bounds,
+) -> Result<CutSeries> {
+    let mut encoded = Vec::new();
     let mut exemplars = Vec::new();
     for chunk in chunks {
         match chunk.kind {
@@ -160,7 +187,8 @@ fn merge_cut(labels: Labels, chunks: &[Chunk], range: TimeRange) -> Result<CutSe
         }
     }
     let samples = |source: BlockError| HeadError::Samples { labels: labels.clone(), source };
-    let (floats, histograms) = merge::merge_chunks(&encoded, range).map_err(samples)?;
+    let (floats, histograms) =
+        merge::merge_chunks(&encoded, TimeRange::window(bounds.window_end)).map_err(samples)?;
     exemplars::sort(&mut exemplars);
     Ok(CutSeries { labels, floats, histograms, exemplars })
 }
@@ -213,22 +241,24 @@ impl State {
         matchers: &[Matcher],
         range: TimeRange,
     ) -> HeadRead {
-        let Some(tenant) = self.tenants.get(tenant) else {
-            return HeadRead { released_at: 0, series: Vec::new().into_iter() };
+        let tenant = self.tenants.get(tenant);
+        let shared = |buffer: &Option<Arc<Buffer>>| {
+            buffer.clone().filter(|_| buffer_overlaps(buffer, &range))
         };
         let snapshot = |series: &Series| Snapshot {
             labels: series.labels.clone(),
-            chunks: series
-                .chunks
-                .iter()
-                .filter(|c| c.kind != Kind::Exemplar && c.overlaps(&range))
-                .map(|c| (c.clone(), self.windows.order_of(c)))
-                .collect(),
-            open: series.open.clone().filter(|_| buffer_overlaps(&series.open, &range)),
-            late: series.late.clone().filter(|_| buffer_overlaps(&series.late, &range)),
+            chunks: Arc::clone(&series.chunks),
+            open: shared(&series.open),
+            late: shared(&series.late),
         };
-        let series: Vec<Snapshot> = matched(tenant, matchers, range).map(snapshot).collect();
-        HeadRead { released_at: tenant.released_at, series: series.into_iter() }
+        let series: Vec<Snapshot> =
+            tenant.into_iter().flat_map(|t| matched(t, matchers, range)).map(snapshot).collect();
+        HeadRead {
+            released_at: tenant.map_or(0, |t| t.released_at),
+            range,
+            orders: self.windows.orders(),
+            series: series.into_iter(),
+        }
     }
 
     pub(crate) fn series(
@@ -327,31 +357,28 @@ impl State {
     }
 
     pub(crate) fn cut_tenants(&self, cut: &Cut) -> Vec<TenantId> {
-        let holds =
-            |t: &Tenant| t.series.values().any(|s| s.chunks.iter().any(|c| self.is_in(c, cut)));
+        let Some(bounds) = self.bounds(cut) else { return Vec::new() };
+        let holds = |t: &Tenant| t.series.values().any(|s| s.chunks.iter().any(|c| bounds.hold(c)));
         self.tenants.iter().filter(|(_, t)| holds(t)).map(|(id, _)| id.clone()).collect()
     }
 
     pub(crate) fn cut_series(&self, cut: &Cut, tenant: &TenantId) -> Result<CutRead> {
-        let known = self.windows.find(cut.window_end, cut.number).is_some_and(|c| !c.released);
-        if !known {
-            let (window_end, number) = (cut.window_end, cut.number);
-            return Err(HeadError::NoCut { window_end, number });
-        }
+        let Cut { window_end, number, .. } = *cut;
+        let bounds = self.bounds(cut).ok_or(HeadError::NoCut { window_end, number })?;
         let series = self.tenants.get(tenant).into_iter().flat_map(|t| t.series.values());
-        let series: Vec<(Labels, Vec<Chunk>)> = series
-            .map(|s| {
-                let chunks = s.chunks.iter().filter(|c| self.is_in(c, cut)).cloned().collect();
-                (s.labels.clone(), chunks)
-            })
-            .filter(|(_, chunks): &(_, Vec<Chunk>)| !chunks.is_empty())
+        let series: Vec<_> = series
+            .filter(|s| s.chunks.iter().any(|c| bounds.hold(c)))
+            .map(|s| (s.labels.clone(), Arc::clone(&s.chunks)))
             .collect();
-        Ok(CutRead { range: TimeRange::window(cut.window_end), series: series.into_iter() })
+        Ok(CutRead { bounds, series: series.into_iter() })
     }
 
-    fn is_in(&self, chunk: &Chunk, cut: &Cut) -> bool {
-        chunk.window() == cut.window_end
-            && self.windows.cut_of(chunk).is_some_and(|c| c.number == cut.number)
+    /// What belongs to a cut; `None` when it is not there (any more).
+    fn bounds(&self, cut: &Cut) -> Option<Bounds> {
+        let cuts = &self.windows.by_end.get(&cut.window_end)?.cuts;
+        let at = cuts.iter().position(|c| c.number == cut.number && !c.released)?;
+        let after = at.checked_sub(1).map_or(0, |before| cuts[before].index);
+        Some(Bounds { window_end: cut.window_end, after, before: cuts[at].index })
     }
 }
 
@@ -360,7 +387,7 @@ impl CutRead {
     pub(crate) fn sorted(self) -> Self {
         let mut series: Vec<_> = self.series.collect();
         series.sort_unstable_by(|a, b| block_order(&a.0, &b.0));
-        Self { range: self.range, series: series.into_iter() }
+        Self { bounds: self.bounds, series: series.into_iter() }
     }
 }
 

@@ -26,7 +26,8 @@ pub(crate) struct Series {
     pub(crate) open: Option<Arc<Buffer>>,
     pub(crate) late: Option<Arc<Buffer>>,
     pub(crate) exemplars: Option<Arc<ExemplarBuffer>>,
-    pub(crate) chunks: Vec<Chunk>,
+    /// Shared with readers, so that a snapshot of many series is quick.
+    pub(crate) chunks: Arc<Vec<Chunk>>,
     /// Whether a seal that is durable names it.
     pub(crate) sealed: bool,
     /// Bytes of its labels and of its places in the index.
@@ -47,7 +48,7 @@ impl Series {
             open: None,
             late: None,
             exemplars: None,
-            chunks: Vec::new(),
+            chunks: Arc::default(),
             sealed: false,
             charged: 0,
         }
@@ -126,7 +127,7 @@ impl Series {
 
     fn close_exemplars(&mut self) {
         if let Some(buffer) = self.exemplars.take() {
-            self.chunks.extend(Chunk::close_exemplars(&buffer));
+            Arc::make_mut(&mut self.chunks).extend(Chunk::close_exemplars(&buffer));
         }
     }
 
@@ -135,7 +136,7 @@ impl Series {
             if code {
                 chunk.data = Data::Coded(chunk.code(&self.labels)?);
             }
-            self.chunks.push(chunk);
+            Arc::make_mut(&mut self.chunks).push(chunk);
         }
         Ok(())
     }

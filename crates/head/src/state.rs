@@ -5,6 +5,7 @@
 //! for one entry at a time and never while a file is read.
 
 use std::collections::{BTreeMap, HashSet};
+use std::sync::Arc;
 
 use varve_log::{Entry, EntryKind};
 use varve_model::TenantId;
@@ -215,9 +216,10 @@ impl State {
         };
         for tenant in tenants.values_mut() {
             for series in tenant.series.values_mut() {
-                if !leaving.is_empty() {
-                    series.chunks.retain(stays);
-                    series.chunks.shrink_to(series.chunks.len() + 4);
+                if !leaving.is_empty() && !series.chunks.iter().all(stays) {
+                    let chunks = Arc::make_mut(&mut series.chunks);
+                    chunks.retain(stays);
+                    chunks.shrink_to(chunks.len() + 2);
                 }
                 series.close_all()?;
                 Tenant::charge(&mut tenant.memory, series);
@@ -264,17 +266,18 @@ impl State {
             for (reference, chunks) in series {
                 let Some(series) = tenant.series.get_mut(&reference) else { continue };
                 series.sealed = true;
+                let there = Arc::make_mut(&mut series.chunks);
                 let mut replaced = HashSet::new();
                 for (positions, chunk) in chunks {
                     let mut positions = positions.into_iter();
-                    if let Some(there) = positions.next().and_then(|p| series.chunks.get_mut(p)) {
-                        *there = chunk;
+                    if let Some(first) = positions.next().and_then(|p| there.get_mut(p)) {
+                        *first = chunk;
                     }
                     replaced.extend(positions);
                 }
                 let mut position = 0..;
-                series.chunks.retain(|_| !position.next().is_some_and(|p| replaced.contains(&p)));
-                series.chunks.shrink_to(series.chunks.len() + 2);
+                there.retain(|_| !position.next().is_some_and(|p| replaced.contains(&p)));
+                there.shrink_to(there.len() + 2);
                 Tenant::charge(&mut tenant.memory, series);
             }
         }

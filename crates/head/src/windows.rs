@@ -62,9 +62,11 @@ impl Windows {
         cuts.get(cuts.partition_point(|c| c.index <= index))
     }
 
-    /// The term and index that readers order a chunk by.
-    pub(crate) fn order_of(&self, chunk: &Chunk) -> (u64, u64) {
-        self.cut_of(chunk).map_or((u64::MAX, u64::MAX), |c| (c.term, c.index))
+    /// How readers order chunks, to be used when the lock is gone.
+    pub(crate) fn orders(&self) -> Orders {
+        let cuts = |w: &Window| w.cuts.iter().map(|c| (c.term, c.index)).collect();
+        let windows = self.by_end.iter().filter(|(_, w)| !w.cuts.is_empty());
+        Orders(windows.map(|(end, w)| (*end, cuts(w))).collect())
     }
 
     /// Notes samples that are in no cut.
@@ -107,6 +109,19 @@ impl Windows {
             let old = |c: &CutState| c.released && c.at_ms.saturating_add(age_ms) <= now;
             w.uncut > 0 || !w.cuts.iter().all(old) || in_files(*end)
         });
+    }
+}
+
+/// Terms and indexes of all cuts, by window.
+#[derive(Debug)]
+pub(crate) struct Orders(BTreeMap<i64, Vec<(u64, u64)>>);
+
+impl Orders {
+    /// Term and index of a chunk's cut; the highest while it is in none.
+    pub(crate) fn of(&self, chunk: &Chunk) -> (u64, u64) {
+        let cuts = self.0.get(&chunk.window()).map_or(&[][..], Vec::as_slice);
+        let at = cuts.partition_point(|(_, index)| *index <= chunk.last_index);
+        cuts.get(at).copied().unwrap_or((u64::MAX, u64::MAX))
     }
 }
 

@@ -121,7 +121,7 @@ impl Job {
     fn groups(&mut self, series: &Series) -> Vec<Group> {
         let mut groups: Vec<((Kind, i64, u64), Group)> = Vec::new();
         for (position, chunk) in series.chunks.iter().enumerate() {
-            let (_, cut) = self.windows.order_of(chunk);
+            let cut = self.windows.cut_of(chunk).map_or(u64::MAX, |c| c.index);
             let key = (chunk.kind, chunk.window(), cut);
             let at = groups.iter().position(|(k, _)| *k == key).unwrap_or_else(|| {
                 groups.push((key, Group::default()));

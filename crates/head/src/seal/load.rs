@@ -79,7 +79,7 @@ pub(crate) fn load(
         sealer.chunks.insert(*id, file);
     }
     sealer.series = manifest.series;
-    for chunk in series.values().flat_map(HashMap::values).flat_map(|s| &s.chunks) {
+    for chunk in series.values().flat_map(HashMap::values).flat_map(|s| &*s.chunks) {
         if state.windows.cut_of(chunk).is_none() {
             state.windows.add_uncut(chunk.window(), u64::from(chunk.count));
         }
@@ -124,12 +124,12 @@ fn place(
             let same = |c: &Chunk| {
                 (c.kind, c.window()) == (chunk.kind, chunk.window()) && windows.cut_of(c) == cut
             };
-            series.chunks.retain(|c| !same(c));
+            Arc::make_mut(&mut series.chunks).retain(|c| !same(c));
         }
         if chunk.kind != Kind::Exemplar {
             series.newest = series.newest.max(chunk.max);
         }
-        series.chunks.push(chunk);
+        Arc::make_mut(&mut series.chunks).push(chunk);
     }
     Ok(())
 }
