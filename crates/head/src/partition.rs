@@ -78,7 +78,7 @@ impl Partition {
         });
         let (places, receiver) = mpsc::unbounded_channel();
         let (ready, opened) = oneshot::channel();
-        let events = log.subscribe(from + 1);
+        let events = log.subscribe(from.saturating_add(1));
         tokio::spawn(task::run(Arc::clone(&shared), events, receiver, ready));
         opened.await.map_err(|_| shared.stopped())??;
         let last = log.read_barrier().await?;
@@ -229,7 +229,7 @@ impl Partition {
                 return Ok(None);
             }
             let seconds = u64::try_from(now / 1000).unwrap_or(0);
-            seconds.max(state.windows.last_number + 1)
+            seconds.max(state.windows.last_number.saturating_add(1))
         };
         let entry = CutEntry { window_end, number, at_ms: now };
         match inner.propose(EntryKind::Cut, entry.encode()).await? {

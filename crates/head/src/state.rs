@@ -165,7 +165,7 @@ impl State {
                         Some(reference) => *reference,
                         None => {
                             let reference = self.next_reference;
-                            self.next_reference += 1;
+                            self.next_reference = self.next_reference.saturating_add(1);
                             tenant.add(Series::new(reference, labels));
                             reference
                         }

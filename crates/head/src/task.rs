@@ -117,7 +117,7 @@ fn apply(shared: &Shared, entry: &Entry) -> Result<Applied> {
     let mut loaded = Loaded::new();
     {
         let state = shared.state.read();
-        let expected = state.applied + 1;
+        let expected = state.applied.saturating_add(1);
         if entry.index != expected {
             let detail = format!("entry {expected} was expected");
             return Err(HeadError::Entry { index: entry.index, detail });

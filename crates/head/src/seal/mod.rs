@@ -20,3 +20,5 @@ pub(crate) use write::Sealer;
 pub(crate) use chunks::decode_index as decode_chunk_index;
 #[cfg(test)]
 pub(crate) use load::decode_series;
+#[cfg(test)]
+pub(crate) use names::wrap;

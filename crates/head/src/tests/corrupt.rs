@@ -10,7 +10,7 @@ use varve_model::{ErrorKind, TimeRange};
 
 use super::harness::{Bench, HOUR, T0, dir, exemplar, floats, open, tenant, value};
 use crate::HeadError;
-use crate::seal::{decode_chunk_index, decode_series};
+use crate::seal::{decode_chunk_index, decode_series, wrap};
 
 async fn sealed(seed: u64) -> (Bench, Vec<PathBuf>) {
     let bench = Bench::new(seed).await;
@@ -71,6 +71,38 @@ async fn a_missing_file_is_refused() {
         drop(partition);
         let error = open(Arc::new(disk.reboot()), "/data", clock).await.err().unwrap();
         assert!(error.to_string().contains(gone.to_str().unwrap()), "{error}");
+    }
+}
+
+/// Content that is wrong behind a checksum that is right: taken or refused.
+#[tokio::test]
+async fn lying_manifests_and_series_are_safe() {
+    let (bench, files) = sealed(33).await;
+    let cut = bench.partition.cut(T0 + 2 * HOUR, true).await.unwrap().unwrap();
+    let versions = [(tenant("t"), 3)].into_iter().collect();
+    bench.partition.shipped(&cut, versions).await.unwrap();
+    bench.append(floats("b", &[(T0 + 6 * HOUR, 1.0)])).await;
+    bench.partition.seal().await.unwrap();
+    bench.disk.crash(Crash::Process);
+    let Bench { disk, clock, partition, .. } = bench;
+    drop(partition);
+    for path in files.iter().filter(|f| f.extension().is_none_or(|e| e == "series")) {
+        let good = read_file(&disk.reboot(), path, 1 << 20).unwrap();
+        let (magic, body) = (good[..8].try_into().unwrap(), &good[8..good.len() - 4]);
+        for at in 0..body.len() {
+            let disk = disk.reboot();
+            let mut body = body.to_vec();
+            body[at] ^= [1, 0x40, 0x80, 0xff][at % 4];
+            varve_log::write_file_atomic(&disk, path, &wrap(magic, &body)).unwrap();
+            let opened = open(Arc::new(disk.clone()), "/data", Arc::clone(&clock)).await;
+            if let Ok(partition) = opened {
+                let read = partition.select(&tenant("t"), &[], TimeRange::ALL);
+                read.for_each(|series| drop(series.map(|s| s.decode(TimeRange::ALL))));
+            }
+            disk.crash(Crash::Process);
+            let disk = disk.reboot();
+            varve_log::write_file_atomic(&disk, path, &good).unwrap();
+        }
     }
 }
 
