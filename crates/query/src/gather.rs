@@ -6,7 +6,7 @@ use std::time::Instant;
 use futures::future::BoxFuture;
 use tonic::transport::Channel;
 use varve_cluster::{Address, MAX_MESSAGE};
-use varve_model::{Matcher, TimeRange};
+use varve_model::{ErrorKind, Matcher, TimeRange};
 use varve_wire::v1::store_client::StoreClient;
 use varve_wire::{convert, v1};
 
@@ -59,7 +59,7 @@ impl Session {
         }
         for _ in 1..ATTEMPTS {
             match &blocks {
-                Err(e) if e.kind == varve_model::ErrorKind::NotFound => {
+                Err(e) if matches!(e.kind, ErrorKind::NotFound | ErrorKind::Conflict) => {
                     snapshot = self.pin_anew(snapshot.version() + 1).await?;
                     blocks = self.ask_blocks(&snapshot, range, matchers, &ask).await;
                 }
@@ -81,7 +81,7 @@ impl Session {
         ask: &Ask<T>,
     ) -> Result<Part<T>, QueryError> {
         let name = format!("{} {address}", kind.replace('_', "-"));
-        let unavailable = |what: String| QueryError::new(varve_model::ErrorKind::Unavailable, what);
+        let unavailable = |what: String| QueryError::new(ErrorKind::Unavailable, what);
         let channel =
             self.reader.pool.channel(address).map_err(|e| unavailable(format!("{name}: {e}")))?;
         let client = StoreClient::new(channel)
