@@ -79,7 +79,11 @@ pub(crate) fn vector<'a>(ctx: &'a Context<'a>, node: &'a Node) -> BatchStream<'a
         Op::HistogramFraction(lower, upper, arg) => {
             histograms::fraction(ctx, node, lower, upper, arg)
         }
-        Op::VectorScalar(b) => binary::with_scalar(ctx, node, b),
+        Op::VectorScalar(b)
+            if !matches!(b.vector.op, Op::VectorScalar(_) | Op::VectorBinary(_)) =>
+        {
+            binary::with_scalar(ctx, node, b)
+        }
         Op::Nothing => nothing(),
         Op::Invariant(inner) => invariant(ctx, node, inner),
         Op::VectorOf(_)
@@ -90,6 +94,7 @@ pub(crate) fn vector<'a>(ctx: &'a Context<'a>, node: &'a Node) -> BatchStream<'a
         | Op::Sort { .. }
         | Op::SortByLabel { .. }
         | Op::Info(_)
+        | Op::VectorScalar(_)
         | Op::VectorBinary(_)
         | Op::Aggregate(_) => futures::stream::once(whole(ctx, node)).boxed(),
         Op::Number(_)
@@ -130,7 +135,7 @@ async fn whole<'a>(ctx: &'a Context<'a>, node: &'a Node) -> Result<Batch, Engine
             sort::by_label(ctx, node, arg, labels, *descending).await
         }
         Op::Info(call) => info::info(ctx, node, call).await,
-        Op::VectorBinary(b) => binary::vectors(ctx, node, b).await,
+        Op::VectorBinary(_) | Op::VectorScalar(_) => binary::chain(ctx, node).await,
         Op::Aggregate(a) => aggregate::aggregate(ctx, node, a).await,
         _ => Err(EngineError::invalid("expected an instant vector")),
     }

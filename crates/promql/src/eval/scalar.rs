@@ -57,10 +57,19 @@ pub(crate) fn scalar<'a>(
                 let a = scalar(ctx, a).await?;
                 Scalars::make(ctx, node, |i| -a.at(i))
             }
-            Op::ScalarBinary(op, a, b) => {
-                let op: BinaryOp = *op;
-                let (a, b) = (scalar(ctx, a).await?, scalar(ctx, b).await?);
-                zip(a, b, &|a, b| number::binary(op, a, b))
+            Op::ScalarBinary(..) => {
+                let mut links: Vec<(BinaryOp, &Node)> = Vec::new();
+                let mut end = node;
+                while let Op::ScalarBinary(op, a, b) = &end.op {
+                    links.push((*op, b));
+                    end = a;
+                }
+                let mut left = scalar(ctx, end).await?;
+                while let Some((op, b)) = links.pop() {
+                    let right = scalar(ctx, b).await?;
+                    left = zip(left, right, &|a, b| number::binary(op, a, b))?;
+                }
+                Ok(left)
             }
             Op::MinOf(a, b) => {
                 let (a, b) = (scalar(ctx, a).await?, scalar(ctx, b).await?);

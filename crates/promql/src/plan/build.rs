@@ -1,5 +1,7 @@
 //! From the syntax tree to the plan.
 
+use std::cell::Cell;
+
 use varve_model::Matcher;
 
 use super::calls;
@@ -33,7 +35,8 @@ pub(crate) fn plan(
         false => Grid::range(query.start_ms, query.end_ms, query.step_ms),
     };
     let lookback = query.lookback_ms.unwrap_or(options.lookback_ms);
-    let planner = Planner { options, lookback, times: QueryTimes::new(query) };
+    let times = QueryTimes::new(query);
+    let planner = Planner { options, lookback, times, depth: Cell::new(0) };
     planner.node(expr, grid, Around::default())
 }
 
@@ -58,7 +61,14 @@ pub(super) struct Planner<'a> {
     pub(super) options: &'a EngineOptions,
     pub(super) lookback: i64,
     pub(super) times: QueryTimes,
+    /// How deep the expression being planned is nested.
+    depth: Cell<usize>,
 }
+
+/// How deep expressions may be nested: plans are walked recursively, and a
+/// query must not exhaust the stack. Chains of operators do not count, since
+/// they are walked in a loop.
+const MAX_DEPTH: usize = 64;
 
 /// What stands around an expression.
 #[derive(Clone, Copy, Debug, Default)]
@@ -111,6 +121,17 @@ impl Planner<'_> {
         grid: Grid,
         around: Around,
     ) -> Result<Node, EngineError> {
+        if self.depth.get() >= MAX_DEPTH {
+            let message = format!("expression is nested more than {MAX_DEPTH} levels deep");
+            return Err(EngineError::invalid(message));
+        }
+        self.depth.set(self.depth.get() + 1);
+        let node = self.once_or_each(expr, grid, around);
+        self.depth.set(self.depth.get() - 1);
+        node
+    }
+
+    fn once_or_each(&self, expr: &Expr, grid: Grid, around: Around) -> Result<Node, EngineError> {
         if grid.steps > 1 && is_worth_once(expr, &self.times) {
             let once = Grid { steps: 1, ..grid };
             let inner = self.plain(expr, once, around)?;
@@ -144,7 +165,7 @@ impl Planner<'_> {
             }
             ExprKind::Call(c) => calls::call(self, c, grid, around)?,
             ExprKind::Aggregate(a) => self.aggregate(a, grid, around)?,
-            ExprKind::Binary(b) => self.binary(b, grid, around)?,
+            ExprKind::Binary(_) => return self.chain(expr, grid, around),
             ExprKind::Unary(UnaryOp::Plus, e) | ExprKind::Paren(e) => {
                 return self.plain(e, grid, around);
             }
@@ -279,15 +300,34 @@ impl Planner<'_> {
         Ok(Op::Aggregate(Box::new(Aggregation { op, arg, param, without, grouping })))
     }
 
-    fn binary(&self, b: &Binary, grid: Grid, around: Around) -> Result<Op, EngineError> {
-        let Binary { op, op_span: _, lhs, rhs, return_bool, matching } = b;
+    /// A chain of operators `a + b + c …`, from its left end on.
+    fn chain(&self, expr: &Expr, grid: Grid, around: Around) -> Result<Node, EngineError> {
+        let mut links = Vec::new();
+        let (mut end, mut around) = (expr, around);
+        while let ExprKind::Binary(b) = &end.kind {
+            // What is the same at every step is planned on its own.
+            if !links.is_empty() && grid.steps > 1 && is_worth_once(end, &self.times) {
+                break;
+            }
+            around = match b.op {
+                BinaryOp::TrimUpper | BinaryOp::TrimLower => around.with_buckets(),
+                _ => around.operator(),
+            };
+            links.push((end, b, around));
+            end = &b.lhs;
+        }
+        let mut left = self.node(end, grid, around)?;
+        while let Some((expr, b, around)) = links.pop() {
+            let right = self.node(&b.rhs, grid, around)?;
+            let op = Self::binary(b, left, right)?;
+            left = Node { span: expr.span, value_type: value_type(expr), grid, op };
+        }
+        Ok(left)
+    }
+
+    fn binary(b: &Binary, left: Node, right: Node) -> Result<Op, EngineError> {
+        let Binary { op, op_span: _, lhs: _, rhs: _, return_bool, matching } = b;
         let (op, return_bool) = (*op, *return_bool);
-        let around = match op {
-            BinaryOp::TrimUpper | BinaryOp::TrimLower => around.with_buckets(),
-            _ => around.operator(),
-        };
-        let left = self.node(lhs, grid, around)?;
-        let right = self.node(rhs, grid, around)?;
         Ok(match (left.value_type, right.value_type) {
             (ValueType::Scalar, ValueType::Scalar) => {
                 if let (Op::Number(l), Op::Number(r)) = (&left.op, &right.op) {

@@ -94,3 +94,56 @@ fn a_query_that_cannot_be_asked_is_invalid() {
     let error = answer(&engine(false), vec![], &range("a +")).unwrap_err();
     assert_eq!(error.kind, ErrorKind::Invalid);
 }
+
+#[test]
+fn no_query_exhausts_the_stack() {
+    let chain = |operand: &str, operator: &str| vec![operand; 1000].join(operator);
+    let nest =
+        |open: &str, close: &str, n: usize| format!("{}a{}", open.repeat(n), close.repeat(n));
+    let ask = |text: &str| {
+        for query in [Query::instant(text, 600_000), Query::range(text, 0, 600_000, 60_000)] {
+            ask(&engine(true), memory(usize::MAX), &query, Cancel::default())?;
+        }
+        Ok::<_, varve_promql::engine::EngineError>(())
+    };
+    let chains = [
+        chain("1", " + "),
+        chain("time()", " + "),
+        chain("sum(a)", " + "),
+        chain("a", " or "),
+        format!("a{}", " + 1".repeat(1000)),
+        format!("a{}", " + 1 + on () group_left sum(a)".repeat(400)),
+    ];
+    for text in chains {
+        assert_eq!(ask(&text), Ok(()), "{} …", &text[..20]);
+    }
+    let nested = [
+        ("abs(", ")"),
+        ("sum(", ")"),
+        ("topk(1, ", ")"),
+        ("quantile(0.5, ", ")"),
+        ("count_values(\"v\", ", ")"),
+        ("max_over_time(", "[1m:1m])"),
+        ("absent_over_time(", "[1m:1m])"),
+        ("-(", ")"),
+        ("(a or ", ")"),
+        ("(1 + ", ")"),
+        ("vector(scalar(", "))"),
+        ("label_replace(", ", \"b\", \"$1\", \"x\", \"(.*)\")"),
+        ("histogram_quantile(0.5, ", ")"),
+        ("clamp(", ", 0, 1)"),
+        ("info(", ")"),
+        ("sort(", ")"),
+        ("absent(", ")"),
+        ("hour(", ")"),
+    ];
+    for (open, close) in nested {
+        assert_eq!(ask(&nest(open, close, 25)), Ok(()), "{open}");
+        for deep in [31, 62, 100, 120] {
+            // Refused or answered, but the process lives.
+            if let Err(e) = ask(&nest(open, close, deep)) {
+                assert_eq!(e.kind, ErrorKind::Invalid, "{open}: {e}");
+            }
+        }
+    }
+}

@@ -117,14 +117,15 @@ fn check_counts(counts: &[f64]) -> Result<bool, EngineError> {
     Ok(true)
 }
 
-/// The values that are told when some lie outside of bounds: NaN, the largest,
-/// the smallest.
+/// The values that are told when some lie outside of bounds: the largest and
+/// the smallest, or NaN, which in Prometheus hides both.
 pub(super) fn outliers(values: &[f64], min: f64, max: f64) -> Vec<f64> {
-    let numbers = || values.iter().copied().filter(|v| !v.is_nan());
-    let nan = values.iter().copied().find(|v| v.is_nan());
-    let high = numbers().reduce(f64::max).filter(|v| *v > max);
-    let low = numbers().reduce(f64::min).filter(|v| *v < min);
-    [nan, high, low].into_iter().flatten().collect()
+    if let Some(nan) = values.iter().copied().find(|v| v.is_nan()) {
+        return vec![nan];
+    }
+    let high = values.iter().copied().reduce(f64::max).filter(|v| *v > max);
+    let low = values.iter().copied().reduce(f64::min).filter(|v| *v < min);
+    [high, low].into_iter().flatten().collect()
 }
 
 /// The `k` members with the largest (or smallest) values, best first. NaN is

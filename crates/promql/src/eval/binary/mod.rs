@@ -16,13 +16,13 @@ use self::cell::{Outcome, apply};
 use super::context::Context;
 use super::functions::map::{drop_name, unique};
 use super::row::{Batch, Cell};
-use super::scalar::scalar;
-use super::stream::{BatchStream, gather};
+use super::scalar::{Scalars, scalar};
+use super::stream::{BatchStream, gather, merge_same};
 use crate::ast::VectorMatching;
 use crate::engine::EngineError;
-use crate::plan::{Node, VectorBinary, VectorScalar, changes_schema};
+use crate::plan::{Node, Op, VectorBinary, VectorScalar, changes_schema};
 
-/// A vector and a scalar.
+/// A vector and a scalar; the vector is no operator itself.
 pub(crate) fn with_scalar<'a>(
     ctx: &'a Context<'a>,
     node: &'a Node,
@@ -30,62 +30,106 @@ pub(crate) fn with_scalar<'a>(
 ) -> BatchStream<'a> {
     let stream = futures::stream::once(async move {
         let scalars = scalar(ctx, &b.scalar).await?;
-        let mapped = super::vector(ctx, &b.vector).map(move |batch| {
-            let mut batch = batch?;
-            ctx.check()?;
-            for row in &mut batch.rows {
-                for step in 0..row.floats.len() {
-                    let cell = row.cell(step);
-                    let s = Cell::Float(scalars.at(step));
-                    let (l, r) = if b.swapped { (s, cell) } else { (cell, s) };
-                    let applied = match cell {
-                        Cell::Absent => continue,
-                        _ => apply(b.op, l, r),
-                    };
-                    if let Some(note) = applied.note {
-                        ctx.annotate(note.annotation(b.op, node.span));
-                    }
-                    let outcome = match (applied.outcome, b.return_bool, applied.keep) {
-                        (None, ..) | (_, false, false) => None,
-                        (_, true, keep) => Some(Outcome::Float(f64::from(u8::from(keep)))),
-                        // A comparison keeps the vector's value on either side.
-                        (_, false, true) if b.op.is_comparison() => continue,
-                        (outcome, ..) => outcome,
-                    };
-                    row.clear(step);
-                    match outcome {
-                        None => {}
-                        Some(Outcome::Float(v)) => row.floats[step] = v,
-                        Some(Outcome::Histogram(h)) => row.set_histogram(step, h),
-                    }
-                }
-                if changes_schema(b.op) || b.return_bool {
-                    drop_name(ctx, row);
-                }
-            }
-            batch.rows.retain(|r| !r.is_empty());
-            Ok(batch)
-        });
+        let vector = super::vector(ctx, &b.vector);
+        let mapped = vector.map(move |batch| apply_scalar(ctx, node, b, &scalars, batch?));
         Ok::<_, EngineError>(mapped)
     });
     let stream = stream.try_flatten().boxed();
-    match changes_schema(b.op) || b.return_bool {
-        true => unique(ctx, stream),
-        false => stream,
+    if renames(b) { unique(ctx, stream) } else { stream }
+}
+
+/// Whether the result is another metric.
+fn renames(b: &VectorScalar) -> bool {
+    changes_schema(b.op) || b.return_bool
+}
+
+fn apply_scalar(
+    ctx: &Context<'_>,
+    node: &Node,
+    b: &VectorScalar,
+    scalars: &Scalars,
+    mut batch: Batch,
+) -> Result<Batch, EngineError> {
+    ctx.check()?;
+    for row in &mut batch.rows {
+        for step in 0..row.floats.len() {
+            let cell = row.cell(step);
+            let s = Cell::Float(scalars.at(step));
+            let (l, r) = if b.swapped { (s, cell) } else { (cell, s) };
+            let applied = match cell {
+                Cell::Absent => continue,
+                _ => apply(b.op, l, r),
+            };
+            if let Some(note) = applied.note {
+                ctx.annotate(note.annotation(b.op, node.span));
+            }
+            let outcome = match (applied.outcome, b.return_bool, applied.keep) {
+                (None, ..) | (_, false, false) => None,
+                (_, true, keep) => Some(Outcome::Float(f64::from(u8::from(keep)))),
+                // A comparison keeps the vector's value on either side.
+                (_, false, true) if b.op.is_comparison() => continue,
+                (outcome, ..) => outcome,
+            };
+            row.clear(step);
+            match outcome {
+                None => {}
+                Some(Outcome::Float(v)) => row.floats[step] = v,
+                Some(Outcome::Histogram(h)) => row.set_histogram(step, h),
+            }
+        }
+        if renames(b) {
+            drop_name(ctx, row);
+        }
     }
+    batch.rows.retain(|r| !r.is_empty());
+    Ok(batch)
+}
+
+/// A chain of operators on vectors, from its left end on.
+pub(crate) async fn chain<'a>(ctx: &'a Context<'a>, node: &'a Node) -> Result<Batch, EngineError> {
+    let mut links = Vec::new();
+    let mut end = node;
+    loop {
+        let inner = match &end.op {
+            Op::VectorBinary(b) => &b.lhs,
+            Op::VectorScalar(b) => &b.vector,
+            _ => break,
+        };
+        links.push(end);
+        end = inner;
+    }
+    let mut left = gather(ctx, super::vector(ctx, end)).await?;
+    while let Some(node) = links.pop() {
+        left = match &node.op {
+            Op::VectorBinary(b) => {
+                let right = gather(ctx, super::vector(ctx, &b.rhs)).await?;
+                both(ctx, node, b, left, right)?
+            }
+            Op::VectorScalar(b) => {
+                let scalars = scalar(ctx, &b.scalar).await?;
+                let left = apply_scalar(ctx, node, b, &scalars, left)?;
+                match renames(b) && !ctx.options.delayed_name_removal {
+                    true => Batch { rows: merge_same(left.rows)?, hold: left.hold },
+                    false => left,
+                }
+            }
+            _ => return Err(EngineError::invalid("expected an operator")),
+        };
+    }
+    Ok(left)
 }
 
 /// Two vectors.
-pub(crate) async fn vectors(
+fn both(
     ctx: &Context<'_>,
     node: &Node,
     b: &VectorBinary,
+    lhs: Batch,
+    rhs: Batch,
 ) -> Result<Batch, EngineError> {
-    let Batch { rows: lhs, hold: _left } = gather(ctx, super::vector(ctx, &b.lhs)).await?;
-    let Batch { rows: rhs, hold: _right } = gather(ctx, super::vector(ctx, &b.rhs)).await?;
     let rows = match b.op.is_set() {
-        true => set::combine(ctx, node.grid, b, lhs, rhs)?,
-        false => vectors::combine(ctx, node, b, &lhs, &rhs)?,
+        true => set::combine(ctx, node.grid, b, lhs.rows, rhs.rows)?,
+        false => vectors::combine(ctx, node, b, &lhs.rows, &rhs.rows)?,
     };
     ctx.batch(rows)
 }

@@ -32,13 +32,14 @@ pub(crate) fn rows<'a>(
     }
 }
 
-/// Go's conversion on amd64: what does not fit becomes the smallest integer.
-/// Far beyond any date the calendar is cut off, so that it cannot overflow.
+/// Go's conversion on amd64: what does not fit becomes the smallest integer,
+/// and that, counted from the beginning of Go's calendar, wraps around to the
+/// second after the largest.
 fn go_int(v: f64) -> i64 {
-    const FAR: i64 = 1 << 55;
+    const BEGINNING: f64 = -9_223_372_028_741_760_000.0;
     match v {
-        v if v.is_nan() || v.abs() >= 9.2e18 => -FAR,
-        v => (v as i64).clamp(-FAR, FAR),
+        v if v.is_nan() || v < BEGINNING => i64::MAX,
+        v => v as i64,
     }
 }
 

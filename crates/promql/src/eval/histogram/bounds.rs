@@ -2,7 +2,7 @@
 
 use varve_model::CUSTOM_BUCKETS_SCHEMA;
 
-use super::Float;
+use super::{Float, table};
 
 /// The index of a bucket `shift` schemas coarser.
 pub(crate) fn coarser(index: i32, shift: i32) -> i32 {
@@ -21,8 +21,9 @@ pub(crate) fn exponential(index: i32, schema: i32) -> f64 {
     if part == 0 && whole == 1024 {
         return f64::MAX;
     }
-    let fraction = (f64::from(part) / f64::from(1 << schema)).exp2();
-    // In two factors, so that neither is beyond the range of numbers.
+    // Twice half the bound, and in two factors, so that neither is beyond the
+    // range of numbers.
+    let fraction = 2.0 * table::fraction(part.unsigned_abs(), schema.unsigned_abs());
     let half = whole / 2;
     fraction * power(half) * power(whole - half)
 }
@@ -125,7 +126,7 @@ mod tests {
         assert_eq!(exponential(0, 0), 1.0);
         assert_eq!(exponential(3, 0), 8.0);
         assert_eq!(exponential(-3, 0), 0.125);
-        assert_eq!(exponential(1, 1), 2f64.sqrt());
+        assert_eq!(exponential(1, 1), 1.414_213_562_373_095);
         assert_eq!(exponential(2, -2), 256.0);
         assert_eq!(exponential(1024, 0), f64::MAX);
         assert_eq!(exponential(1025, 0), f64::INFINITY);

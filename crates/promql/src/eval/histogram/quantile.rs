@@ -112,6 +112,10 @@ pub(crate) fn quantile(ctx: &Context<'_>, q: f64, h: &Histogram, name: &str, spa
         if count + rest < total {
             ctx.annotate(Annotation::quantile_nan_skew(name, span));
         }
+        // Having counted the rest, Prometheus interpolates in the last bucket.
+        if seen < buckets.len() {
+            bucket = buckets[buckets.len() - 1];
+        }
     }
     let fraction = rank / bucket.count;
     if custom || bucket.lower <= 0.0 && bucket.upper >= 0.0 {
