@@ -125,10 +125,10 @@ pub(crate) fn push_value(out: &mut String, value: &QueryValue) {
     push_string(out, value.value_type().as_str());
     out.push_str(",\"result\":");
     match value {
-        QueryValue::Scalar { time_ms, value } => push_float_point(out, *time_ms, *value),
+        QueryValue::Scalar { time_ms, value } => push_scalar(out, *time_ms, *value),
         QueryValue::String { time_ms, value } => {
             out.push('[');
-            push_time(out, *time_ms);
+            push_number(out, *time_ms as f64 / 1000.0);
             out.push(',');
             push_string(out, &String::from_utf8_lossy(value));
             out.push(']');
@@ -150,6 +150,27 @@ pub(crate) fn push_value(out: &mut String, value: &QueryValue) {
         }),
         QueryValue::Matrix(series) => push_list(out, series, push_series),
     }
+}
+
+/// Scalars are written another way than samples: without an exponent, and the
+/// time without zeros at its end.
+fn push_scalar(out: &mut String, ms: i64, v: f64) {
+    out.push('[');
+    push_number(out, ms as f64 / 1000.0);
+    out.push(',');
+    if v.is_finite() {
+        out.push('"');
+        push_number(out, v);
+        out.push('"');
+    } else {
+        push_float(out, v);
+    }
+    out.push(']');
+}
+
+fn push_number(out: &mut String, v: f64) {
+    // Writing to a String cannot fail.
+    let _ = write!(out, "{v}");
 }
 
 fn push_series(out: &mut String, series: &Series) {

@@ -9,6 +9,15 @@ use varve_model::{Histogram, Labels, Series};
 
 use crate::ast::ValueType;
 
+/// The absolute upper bound of a bucket of an exponential schema, to the bit
+/// what Prometheus has; beyond the last bucket of numbers infinite.
+#[must_use]
+pub fn bucket_bound(index: i64, schema: i32) -> f64 {
+    // No schema's numbers reach further than this.
+    const FAR: i64 = 1 << 20;
+    crate::eval::histogram::bounds::exponential(index.clamp(-FAR, FAR) as i32, schema.clamp(-4, 8))
+}
+
 /// One sample's value.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Value {

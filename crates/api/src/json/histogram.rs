@@ -5,6 +5,7 @@
 //! belong to it: 0 the upper, 1 the lower, 2 neither, 3 both.
 
 use varve_model::{Counts, Histogram, Span};
+use varve_promql::value::bucket_bound;
 
 use super::{push_float, push_list};
 
@@ -58,7 +59,8 @@ fn buckets(h: &Histogram) -> Vec<Bucket> {
         .map(|(index, count)| bucket(h, -bound(h, index), -bound(h, index - 1), count, index))
         .collect();
     out.reverse();
-    if h.zero_count() != 0.0 {
+    // Prometheus shows no zero bucket that is negative or NaN.
+    if h.zero_count() > 0.0 {
         out.push(Bucket {
             lower: -h.zero_threshold,
             upper: h.zero_threshold,
@@ -71,6 +73,14 @@ fn buckets(h: &Histogram) -> Vec<Bucket> {
         indexed(&h.positive_spans, &positive)
             .map(|(index, count)| bucket(h, bound(h, index - 1), bound(h, index), count, index)),
     );
+    // Where a bucket overlaps the zero bucket, it begins behind that.
+    for b in &mut out {
+        if b.upper < 0.0 && b.upper > -h.zero_threshold {
+            b.upper = -h.zero_threshold;
+        } else if b.lower > 0.0 && b.lower < h.zero_threshold {
+            b.lower = h.zero_threshold;
+        }
+    }
     out
 }
 
@@ -101,22 +111,7 @@ fn bound(h: &Histogram, index: i64) -> f64 {
             Ok(i) => h.custom_bounds.get(i).copied().unwrap_or(f64::INFINITY),
         };
     }
-    if h.schema <= 0 {
-        let exponent = index.saturating_mul(1_i64 << -h.schema.max(-4));
-        // The last bucket ends at the largest number.
-        return if exponent == 1024 { f64::MAX } else { exp2(exponent) };
-    }
-    let parts = 1_i64 << h.schema.min(8);
-    let (whole, part) = (index.div_euclid(parts), index.rem_euclid(parts));
-    if part == 0 {
-        return if whole == 1024 { f64::MAX } else { exp2(whole) };
-    }
-    (part as f64 / parts as f64).exp2() * exp2(whole)
-}
-
-/// 2 to a whole power, exact.
-fn exp2(exponent: i64) -> f64 {
-    2_f64.powi(exponent.clamp(-1100, 1100) as i32)
+    bucket_bound(index, h.schema)
 }
 
 #[cfg(test)]
@@ -144,10 +139,20 @@ mod tests {
             counts: Counts::Int { count: 9, zero: 2, positive: vec![1, 0, 3], negative: vec![3] },
         };
         let want = "{\"count\":\"9\",\"sum\":\"3.5\",\"buckets\":[\
-            [1,\"-2\",\"-1.4142135623730951\",\"3\"],\
+            [1,\"-2\",\"-1.414213562373095\",\"3\"],\
             [3,\"-0.5\",\"0.5\",\"2\"],\
-            [0,\"0.7071067811865476\",\"1\",\"1\"],\
-            [0,\"2\",\"2.8284271247461903\",\"3\"]]}";
+            [0,\"0.7071067811865475\",\"1\",\"1\"],\
+            [0,\"2\",\"2.82842712474619\",\"3\"]]}";
+        assert_eq!(shown(&h), want);
+        h.zero_threshold = 0.8;
+        h.counts = Counts::Float {
+            count: 0.0,
+            zero: -2.0,
+            positive: vec![-1.0, 0.0, f64::NAN],
+            negative: vec![0.0],
+        };
+        let want = "{\"count\":\"0\",\"sum\":\"3.5\",\"buckets\":[\
+            [0,\"0.8\",\"1\",\"-1\"],[0,\"2\",\"2.82842712474619\",\"NaN\"]]}";
         assert_eq!(shown(&h), want);
         h.schema = -53;
         h.zero_threshold = 0.0;

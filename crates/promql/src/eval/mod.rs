@@ -10,7 +10,7 @@ mod binary;
 mod context;
 pub(crate) mod date;
 pub(crate) mod functions;
-mod histogram;
+pub(crate) mod histogram;
 mod info;
 mod kahan;
 pub(crate) mod number;

@@ -8,13 +8,14 @@
 pub(crate) mod aggregate;
 mod arithmetic;
 pub(crate) mod binary;
-mod bounds;
+pub(crate) mod bounds;
 mod float;
 pub(crate) mod interpolate;
 pub(crate) mod quantile;
 pub(crate) mod range;
 mod reset;
 mod stats;
+mod table;
 mod text;
 mod trim;
 mod zero;
