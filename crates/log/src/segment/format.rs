@@ -76,9 +76,8 @@ impl SegmentHeader {
     /// `Ok(None)` if the bytes are no header; an error if they are one of a
     /// version that this program does not know.
     pub(crate) fn decode(bytes: &[u8], path: &Path) -> Result<Option<Self>, LogError> {
-        if bytes.get(..8) != Some(&SEGMENT_MAGIC)
-            || bytes.get(..48).map(crc32c::crc32c) != u32_at(bytes, 48)
-        {
+        let Some(bytes) = bytes.get(..SEGMENT_HEADER) else { return Ok(None) };
+        if bytes[..8] != SEGMENT_MAGIC || u32_at(bytes, 48) != Some(crc32c::crc32c(&bytes[..48])) {
             return Ok(None);
         }
         let version = u32_at(bytes, 8).unwrap_or(0);

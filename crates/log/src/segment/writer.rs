@@ -377,6 +377,11 @@ impl Writer {
     /// Frees the segments whose entries are all purged. The one being written
     /// holds the newest state and stays.
     fn release_segments(&mut self) {
+        // The newest segment holds the state only once it has a batch; until
+        // then the state stands in the one before it.
+        if self.newest.1 <= FIRST_BATCH {
+            return;
+        }
         let partitions = self.shared.partitions.read();
         let needed = |live: &Live| {
             live.holds.iter().any(|(partition, last)| {

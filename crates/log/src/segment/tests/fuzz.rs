@@ -75,6 +75,19 @@ proptest! {
     }
 }
 
+#[tokio::test]
+async fn a_header_cut_off_anywhere_is_no_header() {
+    let header = SegmentHeader { generation: 5, previous: 0, previous_end: 0 }.encode();
+    for len in 0..header.len() {
+        let disk = SimDisk::new(0);
+        disk.create_dir_all(dir()).unwrap();
+        let file = disk.create(&dir().join("00000003.segment")).unwrap();
+        file.write_at(0, &[IoSlice::new(&header[..len])]).unwrap();
+        let log = open(&disk).unwrap();
+        assert_eq!(super::append(&*log.partition(0), b"x").await.unwrap(), 1, "{len} bytes");
+    }
+}
+
 #[test]
 fn other_files_in_the_folder_are_left_alone() {
     let disk = SimDisk::new(0);

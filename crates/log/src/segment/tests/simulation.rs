@@ -1,5 +1,5 @@
-//! Seeded crashes: random appends and purges of several partitions, a crash
-//! in the middle of any change to the disk, recovery, and again.
+//! Seeded crashes: random appends and purges of several partitions, a disk
+//! that fills up, a crash in the middle of any change to it, recovery, and again.
 //!
 //! What was acknowledged must be there with its bytes and in order; what was
 //! not may be there, but only as it was sent; and no start may refuse. The
@@ -15,7 +15,7 @@ use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 
 use super::{append, dir, read, small};
-use crate::{Crash, Disk, DiskFile, PartitionLog, SegmentLog, SimDisk, Space};
+use crate::{Crash, Disk, DiskFile, LogError, PartitionLog, SegmentLog, SimDisk, Space};
 
 /// Waiting for several futures without a dependency.
 mod futures_join {
@@ -115,6 +115,9 @@ async fn run(disk: impl Simulated, seed: u64, lives: usize) -> Result<(), String
         if random.random_bool(0.1) {
             disk.sim().fail_sync(random.random_range(1..40));
         }
+        let full = random.random_bool(0.3);
+        let segments = if full { random.random_range(1..6) } else { 1 << 20 };
+        disk.sim().set_capacity(segments * small().segment_bytes);
         match SegmentLog::open(Arc::new(disk.clone()), dir(), small()) {
             Ok(log) => live(&log, &mut models, &mut random)
                 .await
@@ -153,8 +156,10 @@ async fn live(
             let last = model.promised.last_key_value().map_or(0, |(index, _)| *index);
             let index = random.random_range(model.purged..=last.max(model.purged));
             model.purged = index;
-            if logs[&id].purge(index).await.is_err() {
-                return Ok(());
+            match logs[&id].purge(index).await {
+                Ok(()) => {}
+                Err(LogError::Full { .. }) => continue,
+                Err(_) => return Ok(()),
             }
             model.promised = model.promised.split_off(&(index + 1));
             continue;
@@ -179,6 +184,8 @@ async fn live(
                 Ok(index) => {
                     model.promised.insert(index, bytes);
                 }
+                // Refused before anything was written: it never appears.
+                Err(LogError::Full { .. }) => {}
                 Err(_) => {
                     model.open.push(bytes);
                     stop = true;
