@@ -25,6 +25,9 @@ pub struct Config {
     pub hold: HumanDuration,
     /// Blocks that are built at once. Each takes about one core.
     pub build_concurrency: usize,
+    /// Selects that are answered at once; more wait. Each may hold a thread for
+    /// as long as its reader takes, and some frames of memory.
+    pub select_concurrency: usize,
     /// The longest pause before shipping is tried again while the bucket is
     /// away. The first is a second, and it doubles.
     pub ship_max_backoff: HumanDuration,
@@ -50,6 +53,7 @@ impl Default for Config {
             late_cut_interval: HumanDuration::from_secs(2 * 60 * 60),
             hold: HumanDuration::from_secs(5 * 60),
             build_concurrency: 2,
+            select_concurrency: 128,
             ship_max_backoff: HumanDuration::from_secs(60),
             ship_on_shutdown: false,
             disk_high_water: 0.95,
@@ -69,8 +73,12 @@ impl Config {
         if !(water > 0.0 && water <= 1.0) {
             return Err(format!("ingester.disk_high_water {water} must be above 0 and at most 1"));
         }
-        if self.build_concurrency == 0 {
-            return Err("ingester.build_concurrency must be at least 1".to_owned());
+        let counts = [
+            ("build_concurrency", self.build_concurrency),
+            ("select_concurrency", self.select_concurrency),
+        ];
+        if let Some((name, _)) = counts.iter().find(|(_, count)| *count == 0) {
+            return Err(format!("ingester.{name} must be at least 1"));
         }
         if !(32 << 10..u64::from(u32::MAX)).contains(&self.log_segment.0) {
             let bytes = self.log_segment.0;

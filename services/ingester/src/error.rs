@@ -54,6 +54,9 @@ pub enum IngesterError {
         /// The operating system's error.
         source: std::io::Error,
     },
+    /// The data folder belongs to another process.
+    #[error("data folder {} is in use by another process", .0.display())]
+    InUse(PathBuf),
     /// Metrics of the same names are registered already.
     #[error("register metrics: {0}")]
     Metrics(#[from] prometheus::Error),
@@ -82,7 +85,7 @@ impl IngesterError {
             Self::Catalog(error) => error.kind(),
             Self::Io { source, .. } if varve_log::is_full(source) => ErrorKind::Unavailable,
             Self::Io { .. } | Self::Metrics(_) => ErrorKind::Internal,
-            Self::Config(_) => ErrorKind::Invalid,
+            Self::Config(_) | Self::InUse(_) => ErrorKind::Invalid,
         }
     }
 

@@ -1,6 +1,8 @@
 //! Streaming recent series with samples: one snapshot of every partition, then
 //! frames of bounded size, never further ahead of the reader than one channel.
 
+use std::sync::Arc;
+
 use tokio::sync::mpsc;
 use tonic::Status;
 use varve_head::HeadRead;
@@ -25,16 +27,19 @@ impl Ingester {
         let scope = self.read_scope(request.scope.as_ref())?;
         let matchers = convert::read_matchers(&request.matchers)?;
         let limit = if request.max_series == 0 { u64::MAX } else { request.max_series };
+        // Until the last frame is taken or the reader is gone.
+        let permit = Arc::clone(&self.selects).acquire_owned().await;
+        let permit = permit.map_err(|_| IngesterError::CutOff("a select"))?;
         let reads: Vec<HeadRead> = blocking("a select", move || {
-            let select = |p: &std::sync::Arc<varve_head::Partition>| {
-                p.select(&scope.tenant, &matchers, scope.range)
-            };
+            let select =
+                |p: &Arc<varve_head::Partition>| p.select(&scope.tenant, &matchers, scope.range);
             Ok(scope.partitions.iter().map(select).collect())
         })
         .await?;
         let (send, receive) = mpsc::channel(FRAMES_AHEAD);
         let series_sent = self.metrics.series_sent.clone();
         tokio::task::spawn_blocking(move || {
+            let _permit = permit;
             let released_at = reads.iter().map(|read| read.released_at).max().unwrap_or(0);
             let mut frames = FrameBuilder::new(released_at);
             for (sent, series) in (1_u64..).zip(reads.into_iter().flatten()) {

@@ -2,8 +2,9 @@
 //! seal and ship in the background until shutdown.
 
 use std::collections::BTreeMap;
+use std::fs::{File, TryLockError};
 use std::ops::Deref;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use prometheus::Registry;
@@ -72,6 +73,7 @@ pub struct Inner {
     pub(crate) metrics: Metrics,
     pub(crate) scratch: PathBuf,
     pub(crate) builders: Arc<Semaphore>,
+    pub(crate) selects: Arc<Semaphore>,
     /// Ends sealing, shipping and watching.
     pub(crate) stop: CancellationToken,
 }
@@ -105,6 +107,7 @@ impl Ingester {
 /// When log or seals are corrupt or cannot be read, or a setting is wrong.
 pub async fn start(config: Config, deps: Deps) -> Result<Running, IngesterError> {
     config.validate().map_err(IngesterError::Config)?;
+    let lock = lock_folder(&deps.data_dir)?;
     let scratch = deps.data_dir.join("scratch");
     match std::fs::remove_dir_all(&scratch) {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
@@ -126,6 +129,7 @@ pub async fn start(config: Config, deps: Deps) -> Result<Running, IngesterError>
     let partitions = open_partitions(&config, &deps, &log).await?;
     let ingester = Ingester(Arc::new(Inner {
         builders: Arc::new(Semaphore::new(config.build_concurrency)),
+        selects: Arc::new(Semaphore::new(config.select_concurrency)),
         config,
         partitions,
         log,
@@ -137,7 +141,7 @@ pub async fn start(config: Config, deps: Deps) -> Result<Running, IngesterError>
         stop: CancellationToken::new(),
     }));
     ingester.watch_disk_once();
-    let task = tokio::spawn(run(ingester.clone(), deps.shutdown));
+    let task = tokio::spawn(run(ingester.clone(), lock, deps.shutdown));
     let ingest = IngestServer::new(ingester.clone())
         .max_decoding_message_size(MAX_MESSAGE)
         .max_encoding_message_size(MAX_MESSAGE);
@@ -184,8 +188,35 @@ async fn open_partitions(
     Ok(partitions)
 }
 
-/// Works in the background until shutdown or a fatal error.
-async fn run(ingester: Ingester, shutdown: ShutdownToken) -> Result<()> {
+/// Makes sure that no other process works in the folder, for as long as the
+/// file is open. The lock goes with the process, however it ends.
+fn lock_folder(dir: &Path) -> Result<File> {
+    std::fs::create_dir_all(dir).map_err(IngesterError::io("create", dir))?;
+    let path = dir.join("LOCK");
+    let file = File::options().create(true).truncate(false).write(true).open(&path);
+    let file = file.map_err(IngesterError::io("open", &path))?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(IngesterError::InUse(dir.to_owned())),
+        Err(TryLockError::Error(error)) => Err(IngesterError::io("lock", &path)(error)),
+    }
+}
+
+/// Works in the background until shutdown or a fatal error; then gives up the
+/// folder.
+async fn run(ingester: Ingester, lock: File, shutdown: ShutdownToken) -> Result<()> {
+    let done = work(&ingester, &shutdown).await;
+    let log = Arc::clone(&ingester.log);
+    let closed = blocking("closing the log", move || {
+        log.close();
+        Ok(())
+    });
+    let closed = closed.await;
+    drop(lock);
+    done.and(closed)
+}
+
+async fn work(ingester: &Ingester, shutdown: &ShutdownToken) -> Result<()> {
     let mut background: JoinSet<Option<()>> = JoinSet::new();
     let stop = ingester.stop.clone();
     background.spawn(stop.clone().run_until_cancelled_owned(ingester.clone().watch_disk()));
@@ -201,7 +232,7 @@ async fn run(ingester: Ingester, shutdown: ShutdownToken) -> Result<()> {
     }
     let failure = tokio::select! {
         () = shutdown.cancelled() => None,
-        error = failed(&ingester) => Some(error),
+        error = failed(ingester) => Some(error),
     };
     stop.cancel();
     while background.join_next().await.is_some() {}
@@ -217,12 +248,7 @@ async fn run(ingester: Ingester, shutdown: ShutdownToken) -> Result<()> {
             }
         }
     }
-    let log = Arc::clone(&ingester.log);
-    blocking("closing the log", move || {
-        log.close();
-        Ok(())
-    })
-    .await
+    Ok(())
 }
 
 /// Returns when log or a head can no longer work.

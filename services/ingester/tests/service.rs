@@ -230,6 +230,16 @@ async fn a_disk_over_its_high_water_mark_refuses_appends_only() {
 }
 
 #[tokio::test]
+async fn a_folder_has_one_process() {
+    let node = Node::new(&[1]);
+    let live = node.start().await;
+    let Err(error) = node.try_start().await else { panic!("two ingesters share a folder") };
+    assert!(error.to_string().contains("is in use by another process"), "{error}");
+    live.stop().await;
+    node.start().await.stop().await;
+}
+
+#[tokio::test]
 async fn a_failed_sync_ends_the_process() {
     let node = Node::new(&[1]);
     let live = node.start().await;

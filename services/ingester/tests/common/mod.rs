@@ -104,7 +104,8 @@ impl Node {
     pub async fn crash(&mut self, live: Live) -> Live {
         self.disk.crash(Crash::Power);
         live.shutdown.run(Duration::from_secs(60)).await;
-        drop(live);
+        // Whether it ended well is not asked of a process that was cut off.
+        let _ = live.task.await;
         self.disk = self.disk.reboot();
         self.start().await
     }
