@@ -230,5 +230,14 @@ mod tests {
         let mut out = String::new();
         push_string(&mut out, "a\"\\\n\u{1}é<&>");
         assert_eq!(out, "\"a\\\"\\\\\\n\\u0001é<&>\"");
+        for (ms, v, want) in [
+            (500, 1e21, "[0.5,\"1000000000000000000000\"]"),
+            (1_795_214_400_250, 1e-7, "[1795214400.25,\"0.0000001\"]"),
+            (-1000, f64::NEG_INFINITY, "[-1,\"-Inf\"]"),
+        ] {
+            let mut out = String::new();
+            push_scalar(&mut out, ms, v);
+            assert_eq!(out, want);
+        }
     }
 }

@@ -6,14 +6,14 @@ use std::time::Duration;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use http::StatusCode;
-use varve_model::TimeRange;
+use varve_model::{ErrorKind, TimeRange};
 use varve_promql::parse::{parse_expr, quote};
 use varve_promql::print::pretty;
 use varve_promql::value::QueryValue;
 
 use crate::json::{push_float, push_labels, push_list, push_string, push_time, push_value};
 use crate::params::{Form, parse_duration_ns, parse_time};
-use crate::querier::{Answer, InstantQuery, Query, RangeQuery};
+use crate::querier::{Answer, InstantQuery, Query, QueryError, RangeQuery};
 use crate::reply::{ApiError, answer, success};
 use crate::routes::QueryState;
 use crate::tenant::Tenant;
@@ -37,7 +37,7 @@ pub(crate) async fn instant(
     };
     let timeout = timeout(&form)?;
     let query = query(&state, &form, timeout)?;
-    let result = state.querier.instant(tenant, InstantQuery { query, time }).await?;
+    let result = state.querier.instant(tenant, InstantQuery { query, time }).await.map_err(refused)?;
     Ok(respond(result, limit, &form))
 }
 
@@ -68,8 +68,17 @@ pub(crate) async fn range(
     }
     let timeout = timeout(&form)?;
     let query = query(&state, &form, timeout)?;
-    let result = state.querier.range(tenant, RangeQuery { query, start, end, step }).await?;
+    let range = RangeQuery { query, start, end, step };
+    let result = state.querier.range(tenant, range).await.map_err(refused)?;
     Ok(respond(result, limit, &form))
+}
+
+/// What the engine finds wrong with an expression is said of the parameter.
+fn refused(e: QueryError) -> ApiError {
+    match e.kind {
+        ErrorKind::Invalid => ApiError::parameter("query", e.message),
+        _ => e.into(),
+    }
 }
 
 fn timeout(form: &Form) -> Result<Option<Duration>, ApiError> {
