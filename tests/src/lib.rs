@@ -11,6 +11,7 @@ pub mod http;
 pub mod oracle;
 pub mod parts;
 pub mod process;
+pub mod proxy;
 pub mod remote_write;
 pub mod scrape;
 pub mod varve;
