@@ -40,8 +40,9 @@ impl ApiError {
         Self::bad_data(format!("invalid parameter \"{name}\": {why}"))
     }
 
-    pub(crate) fn too_large(limit: usize) -> Self {
-        let message = format!("request body is larger than the limit of {limit} bytes");
+    /// A body beyond a limit, and the setting in brackets where it is one.
+    pub(crate) fn too_large(limit: usize, setting: &str) -> Self {
+        let message = format!("request body is larger than the limit of {limit} bytes{setting}");
         Self::new(StatusCode::PAYLOAD_TOO_LARGE, "bad_data", message)
     }
 

@@ -42,7 +42,8 @@ async fn accept(
     let (parts, body) = request.into_parts();
     let protocol = protocol(&parts.headers)?;
     check_encoding(&parts.headers)?;
-    let body = read_body(&parts.headers, body, state.max_body).await?;
+    let limit = (state.max_body, " (server.max_write_body)");
+    let body = read_body(&parts.headers, body, limit).await?;
     let reply = state.writer.write(tenant, WriteRequest { protocol, body }).await;
     Ok(respond(protocol, reply))
 }
