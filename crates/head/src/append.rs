@@ -44,6 +44,8 @@ impl Drop for Reservation {
 struct Checked {
     unknown: Vec<u32>,
     out_of_order: i64,
+    /// Where the references of this head, which has none yet, are to begin.
+    first_reference: Option<u64>,
     /// Positions of new series that the limit refuses.
     refused: Vec<usize>,
     /// Series that the tenant has or is about to have.
@@ -62,8 +64,10 @@ pub(crate) async fn append(
         return Ok(AppendOutcome { unknown: checked.unknown, ..AppendOutcome::default() });
     }
     let out_of_order_window = limits.out_of_order_window_ms.max(0);
-    if checked.out_of_order != out_of_order_window {
-        let entry = ConfigEntry { tenant: batch.tenant.clone(), out_of_order_window };
+    if checked.out_of_order != out_of_order_window || checked.first_reference.is_some() {
+        let tenant = batch.tenant.clone();
+        let first_reference = checked.first_reference.unwrap_or(0);
+        let entry = ConfigEntry { tenant, out_of_order_window, first_reference };
         inner.propose(EntryKind::Config, entry.encode()).await?;
     }
     let (payload, positions) = without(&checked.refused, batch, bytes);
@@ -130,7 +134,9 @@ fn check(inner: &Inner, batch: &WriteBatch, limits: &AppendLimits) -> Checked {
     let reservation =
         Reservation { reserved: Arc::clone(&inner.reserved), tenant: batch.tenant.clone(), count };
     let out_of_order = tenant.map_or(DEFAULT_OUT_OF_ORDER, |t| t.out_of_order);
-    Checked { unknown, out_of_order, refused, series, reservation }
+    let first = inner.config.first_reference;
+    let first_reference = (state.next_reference < first).then_some(first);
+    Checked { unknown, out_of_order, first_reference, refused, series, reservation }
 }
 
 /// How positions in a proposed batch relate to those in the batch as sent.

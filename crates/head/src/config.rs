@@ -20,6 +20,11 @@ pub struct HeadConfig {
     pub cut_spread: Duration,
     /// Least time between two cuts of one window.
     pub late_cut_interval: Duration,
+    /// The first reference that an empty head gives out. Drawn anew for every
+    /// process (and kept in the log from then on), so that references which
+    /// senders remember of a head whose disk was lost are unknown to its
+    /// successor, never those of other series.
+    pub first_reference: u64,
     /// Whether opening reads all sealed samples to check their checksum; what
     /// is read later is checked in any case.
     pub verify_on_open: bool,
@@ -33,6 +38,7 @@ impl Default for HeadConfig {
             cut_delay: Duration::from_secs(10 * 60),
             cut_spread: Duration::from_secs(20 * 60),
             late_cut_interval: Duration::from_secs(2 * 60 * 60),
+            first_reference: 1,
             verify_on_open: true,
         }
     }

@@ -43,12 +43,15 @@ pub(crate) struct ShippedEntry {
     pub(crate) versions: BTreeMap<TenantId, u64>,
 }
 
-/// A tenant's out-of-order window changes.
+/// A tenant's out-of-order window changes, or an empty head is told where its
+/// references begin.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct ConfigEntry {
     pub(crate) tenant: TenantId,
     /// Milliseconds.
     pub(crate) out_of_order_window: i64,
+    /// References given out from here on are at least this.
+    pub(crate) first_reference: u64,
 }
 
 impl SealEntry {
@@ -114,14 +117,16 @@ impl ConfigEntry {
         let mut out = vec![VERSION];
         put_bytes(&mut out, self.tenant.as_str().as_bytes());
         put_i64(&mut out, self.out_of_order_window);
+        put_u64(&mut out, self.first_reference);
         out.into()
     }
 
     pub(crate) fn decode(bytes: &[u8]) -> Result<Self, Malformed> {
         let mut r = open(bytes)?;
         let (tenant, out_of_order_window) = (take_tenant(&mut r)?, r.i64()?);
+        let first_reference = r.u64()?;
         r.end()?;
-        Ok(Self { tenant, out_of_order_window })
+        Ok(Self { tenant, out_of_order_window, first_reference })
     }
 }
 
@@ -166,7 +171,7 @@ mod tests {
             let versions = BTreeMap::from([(tenant.clone(), v)]);
             let shipped = ShippedEntry { window_end: a, number: n, at_ms: b, versions };
             prop_assert_eq!(ShippedEntry::decode(&shipped.encode()), Ok(shipped));
-            let config = ConfigEntry { tenant, out_of_order_window: a };
+            let config = ConfigEntry { tenant, out_of_order_window: a, first_reference: n };
             prop_assert_eq!(ConfigEntry::decode(&config.encode()), Ok(config));
         }
 

@@ -38,7 +38,7 @@ pub(crate) struct Inner {
     pub(crate) shared: Arc<Shared>,
     pub(crate) reserved: Reserved,
     log: Arc<dyn PartitionLog>,
-    config: HeadConfig,
+    pub(crate) config: HeadConfig,
     clock: Arc<dyn Clock>,
     places: mpsc::UnboundedSender<Place>,
     /// One seal at a time.
@@ -228,8 +228,10 @@ impl Partition {
             if too_soon.is_some() && !force {
                 return Ok(None);
             }
-            let seconds = u64::try_from(now / 1000).unwrap_or(0);
-            seconds.max(state.windows.last_number.saturating_add(1))
+            // Milliseconds, so that many cuts at once hardly run ahead of the
+            // clock: a head that lost its disk must not give a number twice.
+            let clock = u64::try_from(now).unwrap_or(0);
+            clock.max(state.windows.last_number.saturating_add(1))
         };
         let entry = CutEntry { window_end, number, at_ms: now };
         match inner.propose(EntryKind::Cut, entry.encode()).await? {

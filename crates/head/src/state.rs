@@ -135,6 +135,7 @@ impl State {
             Command::Config(entry) => {
                 let tenant = self.tenants.entry(entry.tenant).or_default();
                 tenant.out_of_order = entry.out_of_order_window.max(0);
+                self.next_reference = self.next_reference.max(entry.first_reference);
                 Applied::Done
             }
         };

@@ -231,6 +231,10 @@ impl BlockWriter {
         self.vocabulary.add(labels, &mut self.numbers);
         self.series.add(&self.numbers, (self.counts.chunks - before) as u32)?;
         self.exemplars.add(series, exemplars)?;
+        // A reader that prunes by time must find exemplars too.
+        for e in exemplars {
+            self.times = (self.times.0.min(e.timestamp), self.times.1.max(e.timestamp));
+        }
         self.counts.series += 1;
         let name = labels.metric_name();
         match &mut self.names {
