@@ -330,6 +330,11 @@ impl Planner<'_> {
         let (op, return_bool) = (*op, *return_bool);
         Ok(match (left.value_type, right.value_type) {
             (ValueType::Scalar, ValueType::Scalar) => {
+                if matches!(op, BinaryOp::TrimUpper | BinaryOp::TrimLower) {
+                    let op = op.as_str();
+                    let message = format!("operator {op:?} not allowed for Scalar operations");
+                    return Err(EngineError::execution(message));
+                }
                 if let (Op::Number(l), Op::Number(r)) = (&left.op, &right.op) {
                     return Ok(Op::Number(crate::eval::number::binary(op, *l, *r)));
                 }

@@ -179,3 +179,16 @@ fn by_ratio(rows: &[Row], members: &[usize], ratios: &Scalars, kept: &mut Kept, 
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nan_hides_other_outliers() {
+        assert_eq!(outliers(&[0.5, 11.0, -2.0], 0.0, 1.0), [11.0, -2.0]);
+        assert_eq!(outliers(&[0.5, 1.0], 0.0, 1.0), [0.0; 0]);
+        let told = outliers(&[11.0, f64::NAN, -2.0], 0.0, 1.0);
+        assert!(told.len() == 1 && told[0].is_nan());
+    }
+}

@@ -56,3 +56,18 @@ fn of(part: DatePart, t: Civil) -> f64 {
     };
     part as f64
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_no_time_is_prometheus_furthest_one() {
+        for v in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY, 1e21] {
+            let t = Civil::from_unix(go_int(v));
+            let got = (t.year, t.month, t.day, t.weekday, t.day_of_year, t.hour, t.minute);
+            assert_eq!(got, (292_277_026_596, 12, 4, 0, 339, 15, 30), "{v}");
+        }
+        assert_eq!(Civil::from_unix(go_int(123_456_789_012_345_680.0)).weekday, 3);
+    }
+}
