@@ -104,8 +104,10 @@ pub(crate) fn recover(
     if let Some((generation, newest)) = used.last_key_value() {
         recovered.newest = (*generation, newest.end);
         newest.make_durable()?;
-        disk.sync_dir(dir).map_err(|e| LogError::io("sync", dir, e))?;
     }
+    // A crashed process may have left names that are not durable yet, of free
+    // files too, which are about to be used (L-2).
+    disk.sync_dir(dir).map_err(|e| LogError::io("sync", dir, e))?;
     check_headers(&unused, recovered.newest.0)?;
     let ends = check_ends(&used)?;
     for (generation, file) in used {
