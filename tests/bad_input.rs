@@ -4,9 +4,10 @@
 //! thing, the limit and its setting; what stands beside it is kept.
 
 use std::path::Path;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use prost::Message;
+use varve_runtime::{Clock, SystemClock};
 use varve_tests::http::{self, Response};
 use varve_tests::process::wait_for;
 use varve_tests::remote_write::{body, compress, send, series};
@@ -21,8 +22,7 @@ const V2: &str = "application/x-protobuf;proto=io.prometheus.write.v2.Request";
 const RELOAD: Duration = Duration::from_secs(30);
 
 fn now_ms() -> i64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970");
-    i64::try_from(since.as_millis()).expect("fits")
+    SystemClock.now_ms()
 }
 
 /// POSTs a write with these headers.

@@ -153,7 +153,6 @@ fn check_full_disk(name: &str, settings: &str, says: &str) {
     all_there(&format!("{name}: killed with room"), &varve, &acknowledged);
     assert!(!varve.ship().is_empty());
     all_there(&format!("{name}: shipped"), &varve, &acknowledged);
-    println!("{name}: {} requests acknowledged", acknowledged.len());
 }
 
 #[test]
