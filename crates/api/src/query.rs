@@ -37,7 +37,8 @@ pub(crate) async fn instant(
     };
     let timeout = timeout(&form)?;
     let query = query(&state, &form, timeout)?;
-    let result = state.querier.instant(tenant, InstantQuery { query, time }).await.map_err(refused)?;
+    let asked = InstantQuery { query, time };
+    let result = state.querier.instant(tenant, asked).await.map_err(refused)?;
     Ok(respond(result, limit, &form))
 }
 
