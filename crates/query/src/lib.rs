@@ -14,6 +14,7 @@
 
 pub mod frames;
 pub mod seam;
+pub mod stream;
 
 mod budget;
 mod config;

@@ -16,6 +16,11 @@ pub enum IngesterError {
     /// The request names a partition that is not here.
     #[error("partition {0} is not hosted by this ingester")]
     NotHosted(u32),
+    /// A partition that is here, but is to be hosted no longer, would be lost.
+    #[error(
+        "partition {0} is not hosted here any more but holds samples that are not shipped: host it again (setting cluster.ingesters or cluster.partitions), ship, then take it away"
+    )]
+    Unshipped(u32),
     /// The disk is so full that nothing more is taken.
     #[error(
         "disk is {used:.1} % full, appends are refused from {limit:.1} % (setting ingester.disk_high_water)"
@@ -85,7 +90,7 @@ impl IngesterError {
             Self::Catalog(error) => error.kind(),
             Self::Io { source, .. } if varve_log::is_full(source) => ErrorKind::Unavailable,
             Self::Io { .. } | Self::Metrics(_) => ErrorKind::Internal,
-            Self::Config(_) | Self::InUse(_) => ErrorKind::Invalid,
+            Self::Config(_) | Self::InUse(_) | Self::Unshipped(_) => ErrorKind::Invalid,
         }
     }
 

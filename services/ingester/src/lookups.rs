@@ -4,14 +4,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use tokio::sync::mpsc;
 use varve_head::{HeadAnswer, Partition};
 use varve_model::Labels;
+use varve_query::stream::{Frames, channel};
 use varve_wire::{convert, v1};
 
 use crate::error::Result;
 use crate::scope::{Scope, blocking};
-use crate::select::{FRAMES_AHEAD, Frames};
+use crate::select::FRAMES_AHEAD;
 use crate::start::Ingester;
 
 /// Bytes of label sets in one frame, about.
@@ -58,7 +58,7 @@ impl Ingester {
             }))
         })
         .await?;
-        let (send, receive) = mpsc::channel(FRAMES_AHEAD);
+        let (send, end, receive) = channel(FRAMES_AHEAD);
         tokio::spawn(async move {
             let mut frame = v1::SeriesFrame { header: header(released_at), labels: Vec::new() };
             let mut bytes = 0;
@@ -75,6 +75,7 @@ impl Ingester {
             if frame.header.is_some() || !frame.labels.is_empty() {
                 let _ = send.send(Ok(frame)).await;
             }
+            end.finish();
         });
         Ok(receive)
     }

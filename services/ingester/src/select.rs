@@ -3,10 +3,10 @@
 
 use std::sync::Arc;
 
-use tokio::sync::mpsc;
 use tonic::Status;
 use varve_head::HeadRead;
 use varve_query::frames::FrameBuilder;
+use varve_query::stream::{Frames, channel};
 use varve_wire::{convert, v1};
 
 use crate::error::{IngesterError, Result};
@@ -15,9 +15,6 @@ use crate::start::Ingester;
 
 /// Frames that may wait for the reader.
 pub(crate) const FRAMES_AHEAD: usize = 4;
-
-/// A stream of frames.
-pub(crate) type Frames<T> = mpsc::Receiver<std::result::Result<T, Status>>;
 
 impl Ingester {
     pub(crate) async fn run_select(
@@ -36,7 +33,7 @@ impl Ingester {
             Ok(scope.partitions.iter().map(select).collect())
         })
         .await?;
-        let (send, receive) = mpsc::channel(FRAMES_AHEAD);
+        let (send, end, receive) = channel(FRAMES_AHEAD);
         let series_sent = self.metrics.series_sent.clone();
         tokio::task::spawn_blocking(move || {
             let _permit = permit;
@@ -68,6 +65,7 @@ impl Ingester {
             if let Some(frame) = frames.finish() {
                 let _ = send.blocking_send(Ok(frame));
             }
+            end.finish();
         });
         Ok(receive)
     }

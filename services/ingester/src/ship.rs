@@ -123,7 +123,11 @@ impl Ingester {
         let mut versions = BTreeMap::new();
         for tenant in hosted.partition.cut_tenants(&cut) {
             let version = match self.committed_before(hosted, &cut, &tenant).await? {
-                Some(version) => version,
+                Some(version) => {
+                    // An attempt whose answer was lost left its block here.
+                    waiting.remove(&(cut, tenant.clone()));
+                    version
+                }
                 None => self.ship_tenant(hosted, waiting, cut, &tenant, blocks).await?,
             };
             versions.insert(tenant, version);

@@ -1,7 +1,7 @@
 //! Starting an ingester: open the log, replay all partitions at once, then
 //! seal and ship in the background until shutdown.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{File, TryLockError};
 use std::ops::Deref;
 use std::path::{Path, PathBuf};
@@ -15,7 +15,7 @@ use varve_bucket::Catalog;
 use varve_cluster::MAX_MESSAGE;
 use varve_head::{HeadConfig, Partition};
 use varve_log::{Disk, SegmentLog, SegmentLogConfig};
-use varve_runtime::{Clock, ShutdownToken};
+use varve_runtime::{Clock, ShutdownToken, random_bytes};
 use varve_wire::v1::ingest_server::IngestServer;
 use varve_wire::v1::store_server::StoreServer;
 
@@ -158,13 +158,18 @@ async fn open_partitions(
 ) -> Result<BTreeMap<u32, Arc<Hosted>>> {
     let metrics = varve_head::Metrics::new(&deps.registry)?;
     let mut opening = JoinSet::new();
-    for &id in &deps.partitions {
+    // What is in the log but hosted no longer is opened too, to see that
+    // nothing in it would be forgotten.
+    let all: BTreeSet<u32> = deps.partitions.iter().copied().chain(log.partitions()).collect();
+    for id in all {
         let head = HeadConfig {
             partition: id,
             hold: config.hold.0,
             cut_delay: config.cut_delay.0,
             cut_spread: config.cut_spread.0,
             late_cut_interval: config.late_cut_interval.0,
+            // Below 2^62, so that it never runs out; above 0, which means none.
+            first_reference: (u64::from_le_bytes(random_bytes()) >> 2) | 1,
             ..HeadConfig::default()
         };
         let dir = deps.data_dir.join("partitions").join(id.to_string());
@@ -180,12 +185,15 @@ async fn open_partitions(
         let hosted = opened.map_err(|_| IngesterError::CutOff("opening a partition"))??;
         partitions.insert(hosted.id, Arc::new(hosted));
     }
-    for id in log.partitions() {
-        if !partitions.contains_key(&id) {
-            tracing::warn!(partition = id, "the log holds a partition that is not hosted here");
+    let (hosted, strays): (BTreeMap<_, _>, BTreeMap<_, _>) =
+        partitions.into_iter().partition(|(id, _)| deps.partitions.contains(id));
+    for (id, stray) in strays {
+        let head = &stray.partition;
+        if !head.uncut().is_empty() || !head.unfinished_cuts().is_empty() {
+            return Err(IngesterError::Unshipped(id));
         }
     }
-    Ok(partitions)
+    Ok(hosted)
 }
 
 /// Makes sure that no other process works in the folder, for as long as the

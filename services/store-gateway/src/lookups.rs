@@ -3,9 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use futures::{StreamExt, TryStreamExt, stream};
-use tokio::sync::mpsc;
 use tonic::Status;
 use varve_model::{Labels, Matcher};
+use varve_query::stream::{Frames, channel};
 use varve_wire::{convert, v1};
 
 use crate::Gateway;
@@ -23,11 +23,11 @@ impl Gateway {
     pub(crate) fn run_series(
         &self,
         request: v1::SeriesRequest,
-    ) -> Result<mpsc::Receiver<Result<v1::SeriesFrame, Status>>, Status> {
+    ) -> Result<Frames<v1::SeriesFrame>, Status> {
         let matchers = read_matchers(&request.matchers)?;
         let scope = self.open(request.scope, &matchers)?;
         let limit = at_most(request.limit);
-        let (send, receive) = mpsc::channel(FRAMES_AHEAD);
+        let (send, end, receive) = channel(FRAMES_AHEAD);
         let in_flight = self.blocks_in_flight;
         tokio::spawn(async move {
             let streams = scope.readers.into_iter().map(|r| r.series(matchers.clone(), limit));
@@ -52,6 +52,7 @@ impl Gateway {
                     }
                 }
             }
+            end.finish();
         });
         Ok(receive)
     }

@@ -2,9 +2,9 @@
 //! size, never further ahead of the reader than one channel holds.
 
 use futures::StreamExt;
-use tokio::sync::mpsc;
 use tonic::Status;
 use varve_query::frames::FrameBuilder;
+use varve_query::stream::{Frames, channel};
 use varve_wire::v1;
 
 use crate::Gateway;
@@ -17,10 +17,10 @@ impl Gateway {
     pub(crate) fn run_select(
         &self,
         request: v1::SelectRequest,
-    ) -> Result<mpsc::Receiver<Result<v1::SelectFrame, Status>>, Status> {
+    ) -> Result<Frames<v1::SelectFrame>, Status> {
         let matchers = read_matchers(&request.matchers)?;
         let scope = self.open(request.scope, &matchers)?;
-        let (send, receive) = mpsc::channel(FRAMES_AHEAD);
+        let (send, end, receive) = channel(FRAMES_AHEAD);
         let (metrics, in_flight) = (self.metrics.clone(), self.blocks_in_flight);
         let limit = if request.max_series == 0 { u64::MAX } else { request.max_series };
         tokio::spawn(async move {
@@ -55,6 +55,7 @@ impl Gateway {
             if let Some(frame) = frames.finish() {
                 let _ = send.send(Ok(frame)).await;
             }
+            end.finish();
         });
         Ok(receive)
     }
