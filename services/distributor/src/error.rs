@@ -51,13 +51,16 @@ pub enum WriteError {
         /// What it said last.
         message: String,
     },
-    /// A partition refused its share for a reason that should not occur.
+    /// A partition refused its share: for good when the kind is `TooLarge` or
+    /// `Invalid`, otherwise for a reason that should not occur.
     #[error("partition {partition} failed: {message}")]
     Failed {
         /// Which partition.
         partition: u32,
         /// What it said.
         message: String,
+        /// What kind of refusal it was.
+        kind: ErrorKind,
     },
 }
 
@@ -70,7 +73,7 @@ impl WriteError {
             Self::Decode(_) => ErrorKind::Invalid,
             Self::Rate { .. } => ErrorKind::Limited,
             Self::Overloaded { .. } | Self::Unavailable { .. } => ErrorKind::Unavailable,
-            Self::Failed { .. } => ErrorKind::Internal,
+            Self::Failed { kind, .. } => *kind,
         }
     }
 }

@@ -127,7 +127,8 @@ impl Forwarder<'_> {
             };
             let message = status.message().to_owned();
             if !is_retryable(&status) {
-                return Err(WriteError::Failed { partition, message });
+                let kind = varve_wire::status::kind(&status);
+                return Err(WriteError::Failed { partition, message, kind });
             }
             if Instant::now() + pause >= self.deadline {
                 return Err(WriteError::Unavailable { partition, message });
@@ -157,7 +158,8 @@ impl Forwarder<'_> {
             let labels = pairs.and_then(|p| Labels::from_pairs(p.iter().copied()).ok());
             let (Some(labels), Some(series)) = (labels, pending.batch.series.get_mut(i)) else {
                 let message = format!("it does not know series {i}, which has no labels");
-                return Err(WriteError::Failed { partition, message });
+                let kind = ErrorKind::Internal;
+                return Err(WriteError::Failed { partition, message, kind });
             };
             series.id = SeriesId::New(labels);
             self.references.remove(pending.origins[i].fingerprint);

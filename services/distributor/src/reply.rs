@@ -34,8 +34,12 @@ pub(crate) fn answer(outcome: &Outcome, body: &Body, retry_after: Duration) -> W
     let mut reply = match outcome.errors.first() {
         Some(e) => {
             let mut reply = error(e, retry_after);
-            // Whatever went wrong on the way, nothing is lost by a retry.
-            reply.status = reply.status.max(500);
+            // Nothing is lost by a retry, unless nothing can be won by it.
+            let final_refusal =
+                |e: &WriteError| matches!(e.kind(), ErrorKind::TooLarge | ErrorKind::Invalid);
+            if !outcome.errors.iter().all(final_refusal) {
+                reply.status = reply.status.max(500);
+            }
             if !refused.is_empty() {
                 reply.message = format!("{}; {refused}", reply.message);
             }
