@@ -194,17 +194,22 @@ pub(crate) fn decode_series(
     Ok(count)
 }
 
-/// Removes what the manifest does not name.
+/// Removes what the manifest does not name. The manifest may have been found
+/// with its name not yet durable; it is made so first, since a crash could else
+/// bring back an older one that names what is removed here.
 fn remove_strangers(sealer: &Sealer) -> Result<()> {
     let mut named: Vec<String> = sealer.chunks.keys().map(|id| names::chunks(*id)).collect();
     named.extend(sealer.series.iter().map(|(id, _)| names::series(*id)));
     let dir = &sealer.dir;
-    for name in sealer.disk.list(dir).map_err(HeadError::io("list", dir))? {
-        let ours = [".chunks", ".series", ".tmp"].iter().any(|end| name.ends_with(end));
-        if ours && !named.contains(&name) {
-            let path = dir.join(&name);
-            sealer.disk.remove(&path).map_err(HeadError::io("remove", &path))?;
-        }
+    let ours = |name: &String| [".chunks", ".series", ".tmp"].iter().any(|e| name.ends_with(e));
+    let mut strangers = sealer.disk.list(dir).map_err(HeadError::io("list", dir))?;
+    strangers.retain(|name| ours(name) && !named.contains(name));
+    if !strangers.is_empty() {
+        sealer.disk.sync_dir(dir).map_err(HeadError::io("sync", dir))?;
+    }
+    for name in strangers {
+        let path = dir.join(&name);
+        sealer.disk.remove(&path).map_err(HeadError::io("remove", &path))?;
     }
     Ok(())
 }

@@ -9,6 +9,8 @@ use crate::{HeadError, Result};
 
 /// The one file whose name never changes.
 pub(crate) const MANIFEST: &str = "manifest";
+/// What `varve_log::write_file_atomic` writes before it becomes the manifest.
+pub(crate) const SCRATCH: &str = "manifest.tmp";
 /// The most bytes of a manifest or series file.
 const MAX_FILE: u64 = 8 << 30;
 

@@ -4,6 +4,7 @@
 //! longer names go once no reader holds them.
 
 use std::collections::BTreeMap;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -60,6 +61,16 @@ impl Sealer {
             None
         };
         let series = self.write_series(&job, &mut bytes)?;
+        // The scratch file of an interrupted seal must be gone for good before
+        // its name is used again: a crash could else give that file the
+        // manifest's name.
+        let scratch = self.dir.join(names::SCRATCH);
+        match self.disk.remove(&scratch) {
+            Err(e) if e.kind() != ErrorKind::NotFound => {
+                return Err(HeadError::io("remove", &scratch)(e));
+            }
+            _ => {}
+        }
         self.disk.sync_dir(&self.dir).map_err(HeadError::io("sync", &self.dir))?;
         failpoint!("seal.before-manifest", |_| Err(self.stopped("failpoint seal.before-manifest")));
 

@@ -41,7 +41,8 @@ enum Step {
     FailInSeal(u8),
 }
 
-fn steps(count: std::ops::Range<usize>) -> impl Strategy<Value = Vec<Step>> {
+/// `crashes` weighs seals that do not come to their end.
+fn steps(count: std::ops::Range<usize>, crashes: u32) -> impl Strategy<Value = Vec<Step>> {
     let sample = (0i16..97, 0u8..8, any::<bool>());
     let write = (
         0u8..6,
@@ -59,8 +60,8 @@ fn steps(count: std::ops::Range<usize>) -> impl Strategy<Value = Vec<Step>> {
         1 => (1u16..20).prop_map(Step::Wait),
         1 => Just(Step::Restart),
         1 => Just(Step::PowerCut),
-        1 => (1..=STEPS).prop_map(Step::FailInSeal),
-        1 => (1u8..40, any::<bool>()).prop_map(|(at, power)| Step::CrashInSeal(at, power)),
+        crashes => (1..=STEPS).prop_map(Step::FailInSeal),
+        crashes => (1u8..40, any::<bool>()).prop_map(|(at, power)| Step::CrashInSeal(at, power)),
     ];
     proptest::collection::vec(step, count)
 }
@@ -115,11 +116,12 @@ fn without_details(mut outcome: AppendOutcome) -> AppendOutcome {
 
 const WINDOWS: [i64; 4] = [0, 30 * MINUTE, 2 * HOUR, 10 * HOUR];
 
-async fn run(steps: Vec<Step>, seed: u64) {
+/// Checks all reads every so many steps and at the end.
+async fn run(steps: Vec<Step>, seed: u64, check_every: usize) {
     let mut bench = Bench::new(seed).await;
     let mut model = Model::default();
     let mut version = 0;
-    for step in steps {
+    for (i, step) in steps.into_iter().enumerate() {
         match &step {
             Step::Append { tenant, out_of_order, writes } => {
                 append(&bench.partition, &mut model, *tenant, *out_of_order, writes).await;
@@ -159,8 +161,11 @@ async fn run(steps: Vec<Step>, seed: u64) {
                 }
             }
         }
-        check(&bench.partition, &model);
+        if (i + 1) % check_every == 0 {
+            check(&bench.partition, &model);
+        }
     }
+    check(&bench.partition, &model);
 }
 
 async fn append(
@@ -274,15 +279,24 @@ fn block_on(future: impl Future<Output = ()>) {
 proptest! {
     #![proptest_config(ProptestConfig { cases: 96, max_shrink_iters: 600, ..ProptestConfig::default() })]
     #[test]
-    fn equals_the_model_whatever_happens(steps in steps(1..60), seed: u64) {
-        block_on(run(steps, seed));
+    fn equals_the_model_whatever_happens(steps in steps(1..60, 1), seed: u64) {
+        block_on(run(steps, seed, 1));
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 100, max_shrink_iters: 600, ..ProptestConfig::default() })]
+    /// Crash upon crash, so that what one left meets the next.
+    #[test]
+    fn interrupted_seals_lose_nothing(steps in steps(20..60, 12), seed: u64) {
+        block_on(run(steps, seed, 30));
     }
 }
 
 proptest! {
     #![proptest_config(ProptestConfig { cases: 6, max_shrink_iters: 30, ..ProptestConfig::default() })]
     #[test]
-    fn equals_the_model_on_a_real_disk(steps in steps(1..40)) {
+    fn equals_the_model_on_a_real_disk(steps in steps(1..40, 1)) {
         block_on(async {
             let dir = tempfile::tempdir().unwrap();
             let root = dir.path().to_str().unwrap().to_owned();
@@ -323,10 +337,10 @@ proptest! {
 fn a_replay_tells_the_same() {
     let mut runner = proptest::test_runner::TestRunner::deterministic();
     for _ in 0..10 {
-        let life = steps(30..50).new_tree(&mut runner).unwrap().current();
+        let life = steps(30..50, 1).new_tree(&mut runner).unwrap().current();
         let with_restarts: Vec<Step> =
             life.iter().flat_map(|s| [s.clone(), Step::PowerCut]).collect();
-        block_on(run(life, 1));
-        block_on(run(with_restarts, 2));
+        block_on(run(life, 1, 1));
+        block_on(run(with_restarts, 2, 1));
     }
 }
