@@ -16,7 +16,7 @@ pub struct Cut {
     /// The window's end, in milliseconds since the epoch.
     pub window_end: i64,
     /// Unique in the partition and increasing, also over the loss of its
-    /// disk: at least the second (since the epoch) at which it was proposed.
+    /// disk: at least the millisecond (since the epoch) at which it was proposed.
     pub number: u64,
     /// Term of the log entry that made the cut.
     pub term: u64,

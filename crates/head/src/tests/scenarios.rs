@@ -150,7 +150,7 @@ async fn a_cut_ships_and_leaves_after_the_hold() {
     let due = bench.partition.due(T0 + WINDOW_MS + 31 * MINUTE);
     assert_eq!(due.iter().map(|d| d.window_end).collect::<Vec<_>>(), [end]);
     let cut = bench.partition.cut(end, false).await.unwrap().unwrap();
-    assert_eq!(cut.number, T0 as u64 / 1000);
+    assert_eq!(cut.number, T0 as u64);
     assert_eq!(bench.partition.unfinished_cuts(), [cut]);
     assert_eq!(bench.partition.cut_tenants(&cut), std::slice::from_ref(&id));
     let content = |bench: &Bench| -> Vec<(String, Vec<i64>)> {
