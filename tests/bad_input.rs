@@ -117,7 +117,7 @@ fn hopeless(protocol: &'static str) -> Vec<Case> {
     for at in [0, 1, packed.len() / 2, packed.len() - 1] {
         case(&format!("snappy cut at {at}"), packed[..at].to_vec(), 400, &["not a snappy block"]);
     }
-    case("no snappy at all", good.clone(), 400, &["not a snappy block"]);
+    case("no snappy at all", good, 400, &["not a snappy block"]);
     case("text", b"a_metric 1\n".to_vec(), 400, &["not a snappy block"]);
     let garbage: Vec<u8> = (0..500_u32).map(|i| (i * 151 % 251) as u8).collect();
     case("garbage in snappy", compress(&garbage), 400, &["malformed write request"]);
@@ -161,8 +161,11 @@ fn hopeless(protocol: &'static str) -> Vec<Case> {
     cases
 }
 
-/// Series that are refused: the labels, the time from now, the answer.
-fn series_cases() -> Vec<(&'static str, Vec<(String, String)>, i64, Vec<&'static str>)> {
+/// What is wrong, the labels, the time from now, and what the message must say.
+type SeriesCase = (&'static str, Vec<(String, String)>, i64, Vec<&'static str>);
+
+/// Series that are refused.
+fn series_cases() -> Vec<SeriesCase> {
     let own = |pairs: &[(&str, &str)]| -> Vec<(String, String)> {
         pairs.iter().map(|(n, v)| ((*n).to_owned(), (*v).to_owned())).collect()
     };

@@ -3,10 +3,11 @@
 //! sends them on by remote write 2.0. Everything must arrive; and the
 //! `Written` headers must be exact, also when a part is refused.
 
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use prost::Message;
 use varve_model::TimeRange;
+use varve_runtime::{Clock, SystemClock};
 use varve_tests::compare::{ask_both, samples};
 use varve_tests::http;
 use varve_tests::oracle::{Oracle, OracleOptions};
@@ -20,8 +21,7 @@ const BINARY: &str = env!("CARGO_BIN_EXE_varve");
 const V2: &str = "application/x-protobuf;proto=io.prometheus.write.v2.Request";
 
 fn now_ms() -> i64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970");
-    i64::try_from(since.as_millis()).expect("fits")
+    SystemClock.now_ms()
 }
 
 #[test]
@@ -38,8 +38,7 @@ fn everything_that_prometheus_sends_arrives() {
     let sent = judge.generate(start, end, 5000);
     assert_eq!(sent, 9 * 2 * 118);
     let time = format!("{}", end / 1000);
-    let last =
-        [("query", "count(timestamp({__name__=~\"gen_.+\"}) == time())"), ("time", &time)];
+    let last = [("query", "count(timestamp({__name__=~\"gen_.+\"}) == time())"), ("time", &time)];
     wait_for("the last samples arrive", Duration::from_secs(60), || {
         let answer = http::get(&varve.url("/api/v1/query"), &last).json();
         (answer["data"]["result"][0]["value"][1] == "18").then_some(())
@@ -164,8 +163,7 @@ fn written_headers_are_exact() {
         ..v2::TimeSeries::default()
     };
     let far = now + 3_600_000;
-    let exemplar =
-        v2::Exemplar { labels_refs: vec![5, 6], value: 1.0, timestamp: now, ..Default::default() };
+    let exemplar = v2::Exemplar { labels_refs: vec![5, 6], value: 1.0, timestamp: now };
     let with_exemplar =
         v2::TimeSeries { exemplars: vec![exemplar], ..series(3, &[(now, 1.0), (now + 1, 2.0)]) };
     let cases: [(&str, Vec<v2::TimeSeries>, u16, [&str; 3]); 4] = [

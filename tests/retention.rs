@@ -27,9 +27,7 @@ fn samples(varve: &Varve, tenant: &str) -> usize {
 
 fn files(dir: &Path) -> usize {
     let Ok(list) = std::fs::read_dir(dir) else { return 0 };
-    list.filter_map(Result::ok)
-        .map(|e| if e.path().is_dir() { files(&e.path()) } else { 1 })
-        .sum()
+    list.filter_map(Result::ok).map(|e| if e.path().is_dir() { files(&e.path()) } else { 1 }).sum()
 }
 
 #[test]

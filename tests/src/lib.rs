@@ -4,7 +4,11 @@
 //! Processes end with the value that started them, by their own pid. Parts
 //! that are not installed are skipped loudly, and are an error in CI.
 
-#![allow(clippy::print_stderr, clippy::missing_panics_doc, reason = "a harness reports and fails loudly")]
+#![allow(
+    clippy::print_stderr,
+    clippy::missing_panics_doc,
+    reason = "a harness reports and fails loudly"
+)]
 
 pub mod compare;
 pub mod http;

@@ -24,7 +24,7 @@ impl Proxy {
         let shared = Arc::clone(&epoch);
         thread::spawn(move || {
             for connection in listener.incoming().filter_map(Result::ok) {
-                if shared.load(Ordering::SeqCst) % 2 == 0
+                if shared.load(Ordering::SeqCst).is_multiple_of(2)
                     && let Ok(other) = TcpStream::connect(target)
                 {
                     // A connection that cannot be set up is one that ends.
