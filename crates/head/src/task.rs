@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use parking_lot::RwLock;
 use tokio::sync::{mpsc, oneshot, watch};
-use varve_log::{Entry, LogEvent};
+use varve_log::{Entry, LogError, LogEvent};
 
 use crate::chunk::Data;
 use crate::seal::{Job, Placement};
@@ -42,6 +42,11 @@ impl Shared {
 
     fn fail(&self, error: &dyn std::fmt::Display) {
         tracing::error!(partition = self.partition, %error, "the log cannot be applied further");
+        self.stop(error);
+    }
+
+    /// Nothing is applied from here on.
+    fn stop(&self, error: &dyn std::fmt::Display) {
         self.failure.send_if_modified(|failure| {
             let first = failure.is_none();
             if first {
@@ -93,7 +98,11 @@ pub(crate) async fn run(
         }
     };
     if let Some(error) = error {
-        shared.fail(&error);
+        match &error {
+            // The log says itself why it was closed.
+            HeadError::Log(LogError::Closed { .. }) => shared.stop(&error),
+            _ => shared.fail(&error),
+        }
         if let Some(ready) = ready.take() {
             let _ = ready.send(Err(error));
         }
