@@ -18,6 +18,7 @@ use varve_wire::prompb::v2;
 use varve_wire::v1;
 
 const BINARY: &str = env!("CARGO_BIN_EXE_varve");
+const STEP: i64 = 4000;
 const V2: &str = "application/x-protobuf;proto=io.prometheus.write.v2.Request";
 
 fn now_ms() -> i64 {
@@ -32,13 +33,15 @@ fn everything_that_prometheus_sends_arrives() {
     let options = OracleOptions { forward, ..OracleOptions::default() };
     let Some(mut judge) = Oracle::start(dir.path(), &options) else { return };
 
-    // 118 samples of each series, the last one now.
-    let end = now_ms() / 5000 * 5000;
-    let start = end - 117 * 5000;
-    let sent = judge.generate(start, end, 5000);
+    // 118 samples of each series. The sender passes over what is older than
+    // itself, so they lie in the next minutes, within what Varve takes of the
+    // future.
+    let start = (now_ms() / STEP + 2) * STEP;
+    let end = start + 117 * STEP;
+    let sent = judge.generate(start, end, STEP);
     assert_eq!(sent, 9 * 2 * 118);
     let time = format!("{}", end / 1000);
-    let last = [("query", "count(timestamp({__name__=~\"gen_.+\"}) == time())"), ("time", &time)];
+    let last = [("query", "count(last_over_time({__name__=~\"gen_.+\"}[1s]))"), ("time", &time)];
     wait_for("the last samples arrive", Duration::from_secs(60), || {
         let answer = http::get(&varve.url("/api/v1/query"), &last).json();
         (answer["data"]["result"][0]["value"][1] == "18").then_some(())
@@ -66,7 +69,7 @@ fn everything_that_prometheus_sends_arrives() {
                 ("/api/v1/query", vec![("query", raw.as_str()), ("time", to.as_str())]),
                 (
                     "/api/v1/query_range",
-                    vec![("query", metric), ("start", &from), ("end", &to), ("step", "5")],
+                    vec![("query", metric), ("start", &from), ("end", &to), ("step", "4")],
                 ),
             ];
             for (path, params) in &queries {
@@ -139,7 +142,7 @@ fn start_timestamps_are_there(varve: &Varve, start: i64, end: i64) {
         starts
     });
     // The generator restarts the counter every 20 samples.
-    let expected: Vec<i64> = (0..118).map(|i| start + (i - i % 20) * 5000 - 1).collect();
+    let expected: Vec<i64> = (0..118).map(|i| start + (i - i % 20) * STEP - 1).collect();
     assert_eq!(starts.len(), 2);
     assert!(starts.iter().all(|s| *s == expected), "{starts:?}");
 }

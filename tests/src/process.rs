@@ -4,6 +4,7 @@ use std::fs::File;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 /// A running child; dropping it kills it.
@@ -85,10 +86,19 @@ impl Drop for Process {
     }
 }
 
-/// A port on loopback that was free a moment ago.
+/// A port on loopback that was free a moment ago and that no outgoing
+/// connection will be given: it lies below the range that Linux takes those
+/// from. One process gets each port once.
 pub fn free_port() -> u16 {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("bind a free port");
-    listener.local_addr().expect("has an address").port()
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    let begin = std::process::id().wrapping_mul(97);
+    loop {
+        let n = begin.wrapping_add(NEXT.fetch_add(1, Ordering::Relaxed));
+        let port = 10_000 + (n % 20_000) as u16;
+        if TcpListener::bind(("127.0.0.1", port)).is_ok() {
+            return port;
+        }
+    }
 }
 
 /// Tries `check` until it gives something; panics after `limit`.
