@@ -108,7 +108,7 @@ impl Six {
         let at = |i: usize| format!("127.0.0.1:{}", ports[i]);
         let bucket = dir.join("six-bucket");
         let config = format!(
-            "cluster:\n  partitions: 4\n  ingesters:\n    - {{address: '{}', partitions: [0, 2]}}\n    - {{address: '{}', partitions: [1, 3]}}\n  store_gateways: ['{}', '{}']\nlimits: {{inline: {{defaults: {{partitions: 0}}}}}}\ningester: {{hold: 0}}\nbucket: {{url: '{}'}}\n",
+            "cluster:\n  partitions: 4\n  ingesters:\n    - {{address: '{}', partitions: [0, 2]}}\n    - {{address: '{}', partitions: [1, 3]}}\n  store_gateways: ['{}', '{}']\nlimits: {{inline: {{defaults: {{partitions: 0}}}}}}\ningester: {{hold: 0, seal_interval: 1s}}\nbucket: {{url: '{}'}}\n",
             at(0),
             at(1),
             at(2),
@@ -143,7 +143,7 @@ impl Six {
 fn answers_equal_prometheus_before_and_after_ship_kill_and_restart() {
     let dir = tempfile::tempdir().expect("make a folder");
     let Some(judge) = Oracle::start(dir.path(), &OracleOptions::default()) else { return };
-    let mut one = Varve::new(BINARY, "one", dir.path()).config("ingester: {hold: 0}\n").started();
+    let mut one = Varve::new(BINARY, "one", dir.path()).config("ingester: {hold: 0, seal_interval: 1s}\n").started();
     let mut six = Six::start(dir.path());
 
     let targets = [judge.write_url(), one.write_url(), six.distributor().write_url()];

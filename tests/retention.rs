@@ -36,7 +36,7 @@ fn blocks_past_retention_go_and_others_stay() {
     let limits = dir.path().join("limits.yaml");
     std::fs::write(&limits, "defaults: {}\n").expect("write limits");
     let config = format!(
-        "ingester: {{hold: 0}}\ncompactor: {{interval: 1s}}\nlimits: {{file: '{}'}}\ncatalog: {{fresh_ms: 100, pin_ms: 1000, grace_ms: 2000, orphan_ms: 8000}}\n",
+        "ingester: {{hold: 0, seal_interval: 500ms}}\ncompactor: {{interval: 1s}}\nlimits: {{file: '{}'}}\ncatalog: {{fresh_ms: 100, pin_ms: 1000, grace_ms: 2000, orphan_ms: 8000}}\n",
         limits.display()
     );
     let varve = Varve::new(BINARY, "varve", dir.path()).config(&config).started();

@@ -68,7 +68,7 @@ fn check(url: &str, i: i64) -> Result<u64, String> {
 fn a_hundred_ships_under_queries_show_no_difference() {
     let dir = tempfile::tempdir().expect("make a folder");
     let varve = Varve::new(BINARY, "varve", dir.path())
-        .config("ingester: {hold: 0}\n")
+        .config("ingester: {hold: 0, seal_interval: 100ms}\n")
         .env("VARVE_FAILPOINTS", "query.between-pin-and-heads=30%sleep(60)")
         .started();
     write(&varve, 0);

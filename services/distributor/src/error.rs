@@ -51,8 +51,8 @@ pub enum WriteError {
         /// What it said last.
         message: String,
     },
-    /// A partition refused its share: for good when the kind is `TooLarge` or
-    /// `Invalid`, otherwise for a reason that should not occur.
+    /// A partition refused its share: for good when the kind is `TooLarge`,
+    /// otherwise for a reason that should not occur.
     #[error("partition {partition} failed: {message}")]
     Failed {
         /// Which partition.

@@ -34,10 +34,9 @@ pub(crate) fn answer(outcome: &Outcome, body: &Body, retry_after: Duration) -> W
     let mut reply = match outcome.errors.first() {
         Some(e) => {
             let mut reply = error(e, retry_after);
-            // Nothing is lost by a retry, unless nothing can be won by it.
-            let final_refusal =
-                |e: &WriteError| matches!(e.kind(), ErrorKind::TooLarge | ErrorKind::Invalid);
-            if !outcome.errors.iter().all(final_refusal) {
+            // Nothing is lost by a retry. Only what is too large for a
+            // partition's log can never be won by one.
+            if outcome.errors.iter().any(|e| e.kind() != ErrorKind::TooLarge) {
                 reply.status = reply.status.max(500);
             }
             if !refused.is_empty() {

@@ -261,5 +261,5 @@ async fn a_damaged_log_refuses_to_start() {
     let file = node.scratch.path().join("log/00000000.segment");
     assert!(SimDisk::flip(&node.disk, &file, 4300));
     let Err(error) = node.try_start().await else { panic!("it started on a damaged log") };
-    assert!(error.to_string().contains("00000000.segment at offset 4096"), "{error}");
+    assert!(error.to_string().contains("00000000.segment at offset 4288"), "{error}");
 }

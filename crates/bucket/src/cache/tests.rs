@@ -1,3 +1,6 @@
+//! The file cache against its bucket: what is fetched, how often, and what
+//! stays right across restarts.
+
 use std::sync::Arc;
 use std::time::Duration;
 

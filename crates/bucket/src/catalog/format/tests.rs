@@ -1,3 +1,5 @@
+//! Catalog objects: golden bytes, and whatever else a bucket may hold.
+
 use proptest::prelude::*;
 use varve_model::TenantId;
 
