@@ -143,7 +143,9 @@ impl Six {
 fn answers_equal_prometheus_before_and_after_ship_kill_and_restart() {
     let dir = tempfile::tempdir().expect("make a folder");
     let Some(judge) = Oracle::start(dir.path(), &OracleOptions::default()) else { return };
-    let mut one = Varve::new(BINARY, "one", dir.path()).config("ingester: {hold: 0, seal_interval: 1s}\n").started();
+    let mut one = Varve::new(BINARY, "one", dir.path())
+        .config("ingester: {hold: 0, seal_interval: 1s}\n")
+        .started();
     let mut six = Six::start(dir.path());
 
     let targets = [judge.write_url(), one.write_url(), six.distributor().write_url()];

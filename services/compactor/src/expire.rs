@@ -2,7 +2,7 @@
 //! the tenant keeps samples. Whole blocks only.
 
 use varve_block::BlockEntry;
-use varve_bucket::catalog::{Cause, CatalogError, Change};
+use varve_bucket::catalog::{CatalogError, Cause, Change};
 use varve_model::{TenantId, TimeRange};
 
 use crate::Compactor;
