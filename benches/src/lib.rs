@@ -1,6 +1,7 @@
-//! Every bench: one question per file in `benches/`, measured answers in
-//! `results/`. What several of them need is here: real scrapes and a clock of
-//! the thread's own CPU time.
+//! Every bench: one question per file, measured answers in `results/`. What
+//! several of them need is here; README.md says how to run each.
 
+pub mod clock;
 pub mod cpu;
+pub mod load;
 pub mod scrape;

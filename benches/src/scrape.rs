@@ -5,15 +5,35 @@
 //! n × `f64`.
 
 use std::io;
+use std::path::Path;
 use std::process::Command;
 
 use varve_model::FloatSamples;
 
-/// Reads all series through `xz -dc`.
+/// One recorded series.
+#[derive(Debug)]
+pub struct Recorded {
+    /// The scrape target it comes from; its series share their times.
+    pub target: u8,
+    /// As in the exposition format: `name{label="value",…}`.
+    pub name: String,
+    /// Times in ms and values.
+    pub samples: FloatSamples,
+}
+
+/// Reads the samples of all series through `xz -dc`.
 pub fn load() -> io::Result<Vec<FloatSamples>> {
     let path = std::env::var_os("VARVE_SCRAPE_DATA")
         .ok_or_else(|| io::Error::other("set VARVE_SCRAPE_DATA to the path of scrape-1s.bin.xz"))?;
-    let output = Command::new("xz").arg("-dc").arg(&path).output()?;
+    Ok(read(Path::new(&path))?.into_iter().map(|r| r.samples).collect())
+}
+
+/// Reads all series of a file through `xz -dc`.
+///
+/// # Errors
+/// When there is no such file, no `xz`, or the file has another form.
+pub fn read(path: &Path) -> io::Result<Vec<Recorded>> {
+    let output = Command::new("xz").arg("-dc").arg(path).output()?;
     if !output.status.success() {
         return Err(io::Error::other(format!("xz cannot read {}", path.display())));
     }
@@ -21,16 +41,17 @@ pub fn load() -> io::Result<Vec<FloatSamples>> {
     parse(&output.stdout).ok_or_else(cut)
 }
 
-fn parse(mut bytes: &[u8]) -> Option<Vec<FloatSamples>> {
+fn parse(mut bytes: &[u8]) -> Option<Vec<Recorded>> {
     let mut all = Vec::new();
     for _ in 0..count(&mut bytes)? {
-        take(&mut bytes, 1)?;
+        let target = *take(&mut bytes, 1)?.first()?;
         let name = count(&mut bytes)?;
-        take(&mut bytes, name)?;
+        let name = String::from_utf8_lossy(take(&mut bytes, name)?).into_owned();
         let n = count(&mut bytes)?;
         let times = words(&mut bytes, n)?.map(i64::from_le_bytes).collect();
         let values = words(&mut bytes, n)?.map(f64::from_le_bytes).collect();
-        all.push(FloatSamples { times, values, starts: Vec::new() });
+        let samples = FloatSamples { times, values, starts: Vec::new() };
+        all.push(Recorded { target, name, samples });
     }
     Some(all)
 }
