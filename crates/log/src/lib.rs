@@ -13,7 +13,8 @@ mod partition;
 mod segment;
 
 pub use disk::{
-    Crash, Disk, DiskFile, RealDisk, SimDisk, Space, is_full, read_file, write_file_atomic,
+    Crash, Disk, DiskFile, RealDisk, SimDisk, Space, Stat, Unsynced, is_full, read_file,
+    write_file_atomic,
 };
 pub use entry::{Entry, EntryKind, Position};
 pub use error::LogError;

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
 
-use varve_log::{Disk, DiskFile, SimDisk, Space};
+use varve_log::{Disk, DiskFile, SimDisk, Space, Stat};
 
 /// Which step fails next.
 #[derive(Clone, Debug, Default)]
@@ -40,8 +40,8 @@ fn ends(path: &Path, end: &str) -> bool {
 }
 
 impl Disk for Faulty {
-    fn create_dir_all(&self, dir: &Path) -> io::Result<()> {
-        self.disk.create_dir_all(dir)
+    fn create_dir(&self, dir: &Path) -> io::Result<()> {
+        self.disk.create_dir(dir)
     }
 
     fn create(&self, path: &Path) -> io::Result<Arc<dyn DiskFile>> {
@@ -69,8 +69,16 @@ impl Disk for Faulty {
         Ok(())
     }
 
+    fn link(&self, from: &Path, to: &Path) -> io::Result<()> {
+        self.disk.link(from, to)
+    }
+
     fn remove(&self, path: &Path) -> io::Result<()> {
         self.disk.remove(path)
+    }
+
+    fn remove_dir(&self, dir: &Path) -> io::Result<()> {
+        self.disk.remove_dir(dir)
     }
 
     fn remove_dir_all(&self, dir: &Path) -> io::Result<()> {
@@ -79,6 +87,10 @@ impl Disk for Faulty {
 
     fn list(&self, dir: &Path) -> io::Result<Vec<String>> {
         self.disk.list(dir)
+    }
+
+    fn stat(&self, path: &Path) -> io::Result<Stat> {
+        self.disk.stat(path)
     }
 
     fn sync_dir(&self, dir: &Path) -> io::Result<()> {

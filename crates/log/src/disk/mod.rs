@@ -1,17 +1,19 @@
-//! The only door to files: what the log, seals and local state stand on.
+//! The only door to files: what the log, seals and a local bucket stand on.
 //!
 //! [`RealDisk`] is the operating system; [`SimDisk`] is a seeded model of it
 //! that loses, on a crash, whatever was not synced. All calls block.
 
 mod real;
 mod sim;
+mod whole;
 
 use std::io::{self, IoSlice};
 use std::path::Path;
 use std::sync::Arc;
 
 pub use real::RealDisk;
-pub use sim::{Crash, SimDisk};
+pub use sim::{Crash, SimDisk, Unsynced};
+pub use whole::{read_file, write_file_atomic};
 
 /// Room on the file system that holds a folder, in bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,11 +24,59 @@ pub struct Space {
     pub free: u64,
 }
 
-/// Folders and names. A change of a name (create, rename, remove) survives a
-/// crash only after [`Disk::sync_dir`] of its folder.
+/// What a name stands for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Stat {
+    /// Whether it is a folder.
+    pub is_dir: bool,
+    /// Bytes in the file; of a folder, nothing that means anything.
+    pub len: u64,
+    /// When it was last written, in milliseconds since the epoch.
+    pub modified_ms: i64,
+}
+
+/// Folders and names. A change of a name (create, link, rename, remove)
+/// survives a crash only after [`Disk::sync_dir`] of its folder.
 pub trait Disk: Send + Sync + 'static {
+    /// Creates a folder in one that is there; `AlreadyExists` if the name is
+    /// taken.
+    fn create_dir(&self, dir: &Path) -> io::Result<()>;
+
     /// Creates a folder and those above it; durable when it returns.
-    fn create_dir_all(&self, dir: &Path) -> io::Result<()>;
+    ///
+    /// Each is durable before the next is made in it, so of what a process
+    /// left that crashed in here only the deepest may not be; it is made so.
+    fn create_dir_all(&self, dir: &Path) -> io::Result<()> {
+        let mut missing = Vec::new();
+        let mut there = dir;
+        loop {
+            match self.stat(there) {
+                Ok(stat) if stat.is_dir => break,
+                Ok(_) => return Err(io::ErrorKind::NotADirectory.into()),
+                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+                Err(_) => missing.push(there),
+            }
+            match there.parent().filter(|parent| !parent.as_os_str().is_empty()) {
+                Some(parent) => there = parent,
+                None => break,
+            }
+        }
+        match self.sync_parent(there) {
+            // In a folder that this process may not even read, it is not this
+            // process that has made something.
+            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {}
+            other => other?,
+        }
+        for dir in missing.into_iter().rev() {
+            match self.create_dir(dir) {
+                // Another process was faster, and may not have synced yet.
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+                other => other?,
+            }
+            self.sync_parent(dir)?;
+        }
+        Ok(())
+    }
 
     /// Creates a new empty file; `AlreadyExists` if the name is taken.
     fn create(&self, path: &Path) -> io::Result<Arc<dyn DiskFile>>;
@@ -34,11 +84,23 @@ pub trait Disk: Send + Sync + 'static {
     /// Opens an existing file for reading and writing.
     fn open(&self, path: &Path) -> io::Result<Arc<dyn DiskFile>>;
 
+    /// Opens an existing file for reading.
+    fn open_read(&self, path: &Path) -> io::Result<Arc<dyn DiskFile>> {
+        self.open(path)
+    }
+
     /// Gives a file another name, replacing what has that name, atomically.
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()>;
 
+    /// Gives a file one more name; `AlreadyExists` if that is taken. Of any
+    /// number of callers, in any number of processes, one succeeds.
+    fn link(&self, from: &Path, to: &Path) -> io::Result<()>;
+
     /// Removes a file.
     fn remove(&self, path: &Path) -> io::Result<()>;
+
+    /// Removes a folder; `DirectoryNotEmpty` if there is anything in it.
+    fn remove_dir(&self, dir: &Path) -> io::Result<()>;
 
     /// Removes a folder with all that is in it; no error if there is none.
     fn remove_dir_all(&self, dir: &Path) -> io::Result<()>;
@@ -46,8 +108,20 @@ pub trait Disk: Send + Sync + 'static {
     /// Names of the files and folders in a folder, sorted.
     fn list(&self, dir: &Path) -> io::Result<Vec<String>>;
 
+    /// What a name stands for; `NotFound` if for nothing.
+    fn stat(&self, path: &Path) -> io::Result<Stat>;
+
     /// Makes the names in a folder durable.
     fn sync_dir(&self, dir: &Path) -> io::Result<()>;
+
+    /// Makes the name of a folder or file durable. That of a root is.
+    fn sync_parent(&self, path: &Path) -> io::Result<()> {
+        match path.parent() {
+            Some(parent) if parent.as_os_str().is_empty() => self.sync_dir(Path::new(".")),
+            Some(parent) => self.sync_dir(parent),
+            None => Ok(()),
+        }
+    }
 
     /// Room on the file system that holds `dir`.
     fn space(&self, dir: &Path) -> io::Result<Space>;
@@ -68,7 +142,9 @@ pub trait DiskFile: Send + Sync {
     /// file where needed. After an error any part of it may be written.
     fn write_at(&self, offset: u64, parts: &[IoSlice<'_>]) -> io::Result<()>;
 
-    /// Returns when bytes and length are on the disk.
+    /// Returns when bytes and length are on the disk. After an error nobody
+    /// knows what is, and a second call may succeed without having written
+    /// what the first one did not.
     fn sync_data(&self) -> io::Result<()>;
 
     /// Reserves room up to `len` and grows the file to it, so that writes
@@ -77,45 +153,13 @@ pub trait DiskFile: Send + Sync {
 
     /// Cuts or grows (with zeros) the file to `len`.
     fn set_len(&self, len: u64) -> io::Result<()>;
+
+    /// Takes the file for this opening of it, until that is dropped or the
+    /// process ends in whatever way; `false` when another has it.
+    fn try_lock(&self) -> io::Result<bool>;
 }
 
 /// Whether an error says that the disk (or the quota) is full.
 pub fn is_full(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
-}
-
-/// Reads a whole file of at most `limit` bytes.
-///
-/// Errors: `InvalidData` if it is larger.
-pub fn read_file(disk: &dyn Disk, path: &Path, limit: u64) -> io::Result<Vec<u8>> {
-    let file = disk.open(path)?;
-    let len = file.len()?;
-    if len > limit {
-        let message = format!("{} has {len} bytes, more than {limit}", path.display());
-        return Err(io::Error::new(io::ErrorKind::InvalidData, message));
-    }
-    let mut bytes = vec![0; usize::try_from(len).map_err(io::Error::other)?];
-    let read = file.read_at(0, &mut bytes)?;
-    bytes.truncate(read);
-    Ok(bytes)
-}
-
-/// Replaces a file's content so that after a crash it holds either the old or
-/// the new bytes. Durable when it returns.
-pub fn write_file_atomic(disk: &dyn Disk, path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let invalid = || io::Error::new(io::ErrorKind::InvalidInput, "path has no parent or name");
-    let dir = path.parent().ok_or_else(invalid)?;
-    let name = path.file_name().ok_or_else(invalid)?;
-    let mut scratch = name.to_os_string();
-    scratch.push(".tmp");
-    let scratch = dir.join(scratch);
-    match disk.remove(&scratch) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-        _ => {}
-    }
-    let file = disk.create(&scratch)?;
-    file.write_at(0, &[IoSlice::new(bytes)])?;
-    file.sync_data()?;
-    disk.rename(&scratch, path)?;
-    disk.sync_dir(dir)
 }

@@ -4,15 +4,16 @@
 //! and room is reserved with `posix_fallocate`, so that a full disk shows
 //! before anything is written.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, IoSlice};
 use std::os::fd::AsRawFd;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::{Duration, UNIX_EPOCH};
 
-use super::{Disk, DiskFile, Space};
+use super::{Disk, DiskFile, Space, Stat};
 
 /// Most parts that one `pwritev` takes on Linux (`IOV_MAX`).
 const MAX_PARTS: usize = 1024;
@@ -22,14 +23,8 @@ const MAX_PARTS: usize = 1024;
 pub struct RealDisk;
 
 impl Disk for RealDisk {
-    fn create_dir_all(&self, dir: &Path) -> io::Result<()> {
-        let missing: Vec<&Path> = dir.ancestors().take_while(|dir| !dir.exists()).collect();
-        fs::create_dir_all(dir)?;
-        for parent in missing.iter().filter_map(|dir| dir.parent()) {
-            let here = parent.as_os_str().is_empty();
-            self.sync_dir(if here { Path::new(".") } else { parent })?;
-        }
-        Ok(())
+    fn create_dir(&self, dir: &Path) -> io::Result<()> {
+        fs::create_dir(dir)
     }
 
     fn create(&self, path: &Path) -> io::Result<Arc<dyn DiskFile>> {
@@ -42,12 +37,24 @@ impl Disk for RealDisk {
         Ok(Arc::new(RealFile { file }))
     }
 
+    fn open_read(&self, path: &Path) -> io::Result<Arc<dyn DiskFile>> {
+        Ok(Arc::new(RealFile { file: File::open(path)? }))
+    }
+
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
         fs::rename(from, to)
     }
 
+    fn link(&self, from: &Path, to: &Path) -> io::Result<()> {
+        fs::hard_link(from, to)
+    }
+
     fn remove(&self, path: &Path) -> io::Result<()> {
         fs::remove_file(path)
+    }
+
+    fn remove_dir(&self, dir: &Path) -> io::Result<()> {
+        fs::remove_dir(dir)
     }
 
     fn remove_dir_all(&self, dir: &Path) -> io::Result<()> {
@@ -66,6 +73,17 @@ impl Disk for RealDisk {
         }
         names.sort_unstable();
         Ok(names)
+    }
+
+    fn stat(&self, path: &Path) -> io::Result<Stat> {
+        let meta = fs::metadata(path)?;
+        let modified = meta.modified()?;
+        let since = |d: Duration| i64::try_from(d.as_millis()).unwrap_or(i64::MAX);
+        let modified_ms = match modified.duration_since(UNIX_EPOCH) {
+            Ok(after) => since(after),
+            Err(before) => -since(before.duration()),
+        };
+        Ok(Stat { is_dir: meta.is_dir(), len: meta.len(), modified_ms })
     }
 
     fn sync_dir(&self, dir: &Path) -> io::Result<()> {
@@ -167,5 +185,13 @@ impl DiskFile for RealFile {
 
     fn set_len(&self, len: u64) -> io::Result<()> {
         self.file.set_len(len)
+    }
+
+    fn try_lock(&self) -> io::Result<bool> {
+        match self.file.try_lock() {
+            Ok(()) => Ok(true),
+            Err(TryLockError::WouldBlock) => Ok(false),
+            Err(TryLockError::Error(error)) => Err(error),
+        }
     }
 }

@@ -45,6 +45,10 @@ pub struct SegmentLogConfig {
     /// Payload bytes of the newest entries kept in memory per partition, so
     /// that a subscriber that keeps up reads nothing from disk.
     pub tail_bytes: usize,
+    /// Writes on the threads that append, one batch whenever one waits for
+    /// its answer, instead of on a thread of its own: for simulations, whose
+    /// runs are to be the same each time.
+    pub stepped: bool,
     /// Where the log counts.
     pub metrics: Metrics,
 }
@@ -57,6 +61,7 @@ impl Default for SegmentLogConfig {
             queue_bytes: 64 << 20,
             batch_bytes: 8 << 20,
             tail_bytes: 1 << 20,
+            stepped: false,
             metrics: Metrics::unregistered(),
         }
     }
@@ -108,7 +113,13 @@ struct PartitionState {
 /// Stops the writer when the last user of the log is gone.
 struct WriterThread {
     shared: Arc<Shared>,
-    handle: Mutex<Option<JoinHandle<()>>>,
+    running: Mutex<Option<Running>>,
+}
+
+/// A writer at work.
+enum Running {
+    Thread(JoinHandle<()>),
+    Stepped(Box<Writer>),
 }
 
 impl SegmentLog {
@@ -149,11 +160,17 @@ impl SegmentLog {
             closed: watch::Sender::new(None),
         });
         let writer = Writer::new(Arc::clone(&shared), recovered);
-        let handle = std::thread::Builder::new()
-            .name("varve-log".to_owned())
-            .spawn(move || writer.run())
-            .map_err(|e| LogError::io("start the writer of", dir, e))?;
-        let thread = WriterThread { shared: Arc::clone(&shared), handle: Mutex::new(Some(handle)) };
+        let running = if shared.config.stepped {
+            Running::Stepped(Box::new(writer))
+        } else {
+            let handle = std::thread::Builder::new()
+                .name("varve-log".to_owned())
+                .spawn(move || writer.run())
+                .map_err(|e| LogError::io("start the writer of", dir, e))?;
+            Running::Thread(handle)
+        };
+        let running = Mutex::new(Some(running));
+        let thread = WriterThread { shared: Arc::clone(&shared), running };
         Ok(Arc::new(Self { shared, thread: Arc::new(thread) }))
     }
 
@@ -210,13 +227,33 @@ impl PartitionState {
 }
 
 impl WriterThread {
+    /// Sees to it that what is queued gets written.
+    async fn wake(&self) {
+        self.shared.queued.notify_one();
+        if self.shared.config.stepped {
+            // Others who append at the same time may share the batch.
+            tokio::task::yield_now().await;
+            let mut running = self.running.lock();
+            if let Some(Running::Stepped(writer)) = &mut *running
+                && !writer.step()
+            {
+                *running = None;
+            }
+        }
+    }
+
     fn stop(&self) {
         self.shared.queue.lock().stop = true;
         self.shared.queued.notify_all();
-        if let Some(handle) = self.handle.lock().take()
-            && handle.join().is_err()
-        {
-            tracing::error!("log writer panicked");
+        let running = self.running.lock().take();
+        match running {
+            Some(Running::Thread(handle)) => {
+                if handle.join().is_err() {
+                    tracing::error!("log writer panicked");
+                }
+            }
+            Some(Running::Stepped(writer)) => writer.run(),
+            None => {}
         }
     }
 }

@@ -143,7 +143,10 @@ fn scan_all(disk: &dyn Disk, paths: &[PathBuf]) -> Result<Vec<Scan>, LogError> {
             });
         }
     });
-    results.into_inner().into_iter().collect()
+    let mut scans: Vec<Scan> = results.into_inner().into_iter().collect::<Result<_, _>>()?;
+    // Whichever thread was faster: the same folder is always seen alike.
+    scans.sort_unstable_by(|a, b| a.path.cmp(&b.path));
+    Ok(scans)
 }
 
 /// A header is synced before the first batch: one that is unreadable in front

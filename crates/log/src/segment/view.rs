@@ -21,7 +21,7 @@ pub(crate) struct View {
     shared: Arc<Shared>,
     state: Arc<PartitionState>,
     /// Keeps the writer running.
-    _thread: Arc<WriterThread>,
+    thread: Arc<WriterThread>,
 }
 
 impl View {
@@ -30,7 +30,7 @@ impl View {
         thread: Arc<WriterThread>,
         state: Arc<PartitionState>,
     ) -> Self {
-        Self { shared, state, _thread: thread }
+        Self { shared, state, thread }
     }
 
     async fn request(&self, operation: Operation) -> Result<Position, LogError> {
@@ -50,7 +50,7 @@ impl View {
             let state = Arc::clone(&self.state);
             queue.requests.push_back(Request { state, operation, done, permit });
         }
-        self.shared.queued.notify_one();
+        self.thread.wake().await;
         answer.await.map_err(|_| self.closed_error())?
     }
 

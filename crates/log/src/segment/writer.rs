@@ -17,7 +17,7 @@ use super::format::{
 };
 use super::index::{Place, Segment};
 use super::recover::{Free, Live, Recovered, file_name};
-use super::{PartitionState, Shared};
+use super::{PartitionState, Queue, Shared};
 use crate::{Entry, EntryKind, LogError, Metrics, Position, is_full};
 
 /// Term of a log without replicas.
@@ -103,9 +103,7 @@ impl Writer {
 
     pub(super) fn run(mut self) {
         while let Some(requests) = self.next_requests() {
-            if let Err(error) = self.write_all(requests) {
-                tracing::error!(%error, "log failed, nothing is acknowledged from here on");
-                self.shared.close(error, true);
+            if !self.write_or_close(requests) {
                 return;
             }
         }
@@ -116,15 +114,42 @@ impl Writer {
         self.shared.close(LogError::Closed { reason }, false);
     }
 
+    /// Writes what is queued, once. `false` when the log has failed.
+    pub(super) fn step(&mut self) -> bool {
+        let requests = self.take(&mut self.shared.queue.lock());
+        if requests.is_empty() {
+            return true;
+        }
+        let good = self.write_or_close(requests);
+        if good && self.shared.queue.lock().requests.is_empty() {
+            self.mark_idle();
+        }
+        good
+    }
+
+    fn write_or_close(&mut self, requests: VecDeque<Request>) -> bool {
+        let result = self.write_all(requests);
+        if let Err(error) = result {
+            tracing::error!(%error, "log failed, nothing is acknowledged from here on");
+            self.shared.close(error, true);
+            return false;
+        }
+        true
+    }
+
+    fn mark_idle(&mut self) {
+        if let Err(error) = self.mark() {
+            tracing::warn!(%error, "cannot mark the end of the log");
+        }
+    }
+
     /// What to write next; waits until there is something. `None` to stop.
     fn next_requests(&mut self) -> Option<VecDeque<Request>> {
         let shared = Arc::clone(&self.shared);
         let mut queue = shared.queue.lock();
         if queue.requests.is_empty() && !queue.stop {
             drop(queue);
-            if let Err(error) = self.mark() {
-                tracing::warn!(%error, "cannot mark the end of the log");
-            }
+            self.mark_idle();
             queue = shared.queue.lock();
         }
         while queue.requests.is_empty() {
@@ -133,16 +158,21 @@ impl Writer {
             }
             shared.queued.wait(&mut queue);
         }
+        Some(self.take(&mut queue))
+    }
+
+    /// As many requests as share a write.
+    fn take(&self, queue: &mut Queue) -> VecDeque<Request> {
         let mut bytes = 0;
         let mut count = 0;
         for request in &queue.requests {
             bytes += request.operation.bytes();
-            if count > 0 && bytes > shared.config.batch_bytes {
+            if count > 0 && bytes > self.shared.config.batch_bytes {
                 break;
             }
             count += 1;
         }
-        Some(queue.requests.drain(..count).collect())
+        queue.requests.drain(..count).collect()
     }
 
     /// Writes the requests in one batch, or in as many as segments demand.
