@@ -1,0 +1,15 @@
+//! The cost bench: Varve beside VictoriaMetrics and Prometheus on the same
+//! machine, the same load, one question per file.
+//!
+//! ```text
+//! bench (programs, runs) ─▶ server, process ─▶ write | memory | bytes | restart | freshness
+//!                           machine, plot ───▶ report ─▶ results/
+//! ```
+
+pub mod bench;
+pub mod machine;
+pub mod plot;
+pub mod process;
+pub mod report;
+pub mod server;
+pub mod write;
