@@ -4,28 +4,23 @@
 
 mod common;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use common::{bucket_config, catalog, clock, cut, listed, shipment, tenant};
+use common::stores::Shared;
+use common::{catalog, clock, cut, listed, shipment, tenant};
 use futures::TryStreamExt;
-use varve_bucket::{
-    Bucket, BucketConfig, BucketError, Committed, Metrics, ObjectPath, PutOutcome, paths,
-};
+use varve_bucket::{Bucket, BucketError, Committed, ObjectPath, PutOutcome, paths};
 use varve_model::ErrorKind;
 use varve_runtime::SystemClock;
-use varve_testkit::{FakeGcs, servers};
 
 fn path(parts: &[&str]) -> ObjectPath {
     ObjectPath::from_parts(parts.iter().copied())
 }
 
 fn open(url: &str, options: &[(&str, String)]) -> Bucket {
-    let options: BTreeMap<String, String> =
-        options.iter().map(|(k, v)| ((*k).to_owned(), v.clone())).collect();
-    let config = BucketConfig { options, part_bytes: 5 << 20, ..bucket_config() };
-    Bucket::open_with(url, &config, Metrics::default()).unwrap()
+    common::stores::open(url, options.iter().map(|(k, v)| ((*k).to_owned(), v.clone())).collect())
 }
 
 /// Everything that the rest of Varve relies upon.
@@ -197,48 +192,26 @@ async fn memory() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn local_folder() {
-    let dir = tempfile::tempdir().unwrap();
-    let url = format!("file://{}/new/folder", dir.path().display());
-    all(open(&url, &[])).await;
+    let store = Shared::local();
+    all(store.open()).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn s3() {
-    let Some(server) = servers::moto("testbucket") else { return };
-    let server = server.unwrap();
-    let options = [
-        ("aws_endpoint", server.url()),
-        ("aws_region", "us-east-1".to_owned()),
-        ("aws_access_key_id", "test".to_owned()),
-        ("aws_secret_access_key", "test".to_owned()),
-        ("allow_http", "true".to_owned()),
-    ];
-    all(open("s3://testbucket/some/prefix", &options)).await;
+    let Some(store) = Shared::s3() else { return };
+    all(store.open()).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn azure() {
-    let Some(server) = servers::azurite("testcontainer") else { return };
-    let server = server.unwrap();
-    let endpoint = format!("{}/{}", server.url(), servers::AZURITE_ACCOUNT);
-    let options = [
-        ("azure_storage_account_name", servers::AZURITE_ACCOUNT.to_owned()),
-        ("azure_storage_account_key", servers::AZURITE_KEY.to_owned()),
-        ("azure_storage_endpoint", endpoint),
-        ("allow_http", "true".to_owned()),
-    ];
-    all(open("az://testcontainer/some/prefix", &options)).await;
+    let Some(store) = Shared::azure() else { return };
+    all(store.open()).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn gcs() {
-    let server = FakeGcs::start().await.unwrap();
-    let options = [
-        ("google_service_account_key", server.service_account_key()),
-        ("allow_http", "true".to_owned()),
-    ];
-    all(open("gs://testbucket/some/prefix", &options)).await;
-    assert!(server.requests() > 100);
+    let store = Shared::gcs().await;
+    all(store.open()).await;
 }
 
 #[tokio::test]

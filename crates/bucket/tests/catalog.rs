@@ -297,7 +297,8 @@ async fn a_stale_or_lying_hint_only_costs_requests() {
     // Below the floor: one LIST.
     rig.pass(2 * HOUR_MS);
     gc::collect(&rig.catalog, &tenant()).await.unwrap();
-    assert_eq!(rig.process().floor(&tenant()).await.unwrap(), Floor { sequence: 1, version: 39 });
+    let Floor { sequence, version, seen, .. } = rig.process().floor(&tenant()).await.unwrap();
+    assert_eq!((sequence, version, seen), (1, 38, 40));
     rig.bucket.put(&hint, old).await.unwrap();
     rig.store.take_log();
     assert_eq!(rig.process().newest(&tenant()).await.unwrap().version(), 40);

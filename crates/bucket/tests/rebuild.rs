@@ -49,7 +49,7 @@ async fn a_rebuilt_catalog_equals_the_lost_one() {
             before.commit(&tenant(), change).await.unwrap();
         }
         clock.advance(Duration::from_millis(2 * HOUR_MS as u64));
-        assert_eq!(gc::collect(&before, &tenant()).await.unwrap().floor, 11);
+        assert_eq!(gc::collect(&before, &tenant()).await.unwrap().floor, 10);
         // Two are merged; the sources stay in the bucket for the grace period.
         let blocks = all_blocks(&before).await;
         let mut merged = meta(new_id(clock.now_ms()), cut(0, 0, 0));

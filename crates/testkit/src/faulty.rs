@@ -1,7 +1,7 @@
 //! An object store with toxics: failures, delays, answers that get lost,
 //! outages, and gates that hold a request back until a test lets it go.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -32,16 +32,19 @@ struct Toxics {
     outage: bool,
     gates: VecDeque<Held>,
     log: Vec<String>,
+    counts: BTreeMap<String, u64>,
 }
 
 /// A gate that waits for its request.
 struct Held {
     part: String,
+    /// Whether it holds writes only, by their path.
+    writes: bool,
     arrived: oneshot::Sender<()>,
     open: Arc<Semaphore>,
 }
 
-/// Holds the first write whose path contains some text, before it happens.
+/// Holds the first request that it is for, before it happens.
 pub struct Gate {
     arrived: Option<oneshot::Receiver<()>>,
     open: Arc<Semaphore>,
@@ -104,11 +107,26 @@ impl FaultyStore {
 
     /// Holds the next write to a path that contains `part`.
     pub fn hold(&self, part: &str) -> Gate {
+        self.gate(part, true)
+    }
+
+    /// Holds the next call whose `operation path` contains `part`.
+    pub fn hold_call(&self, part: &str) -> Gate {
+        self.gate(part, false)
+    }
+
+    fn gate(&self, part: &str, writes: bool) -> Gate {
         let (arrived, receiver) = oneshot::channel();
         let open = Arc::new(Semaphore::new(0));
-        let held = Held { part: part.to_owned(), arrived, open: open.clone() };
+        let held = Held { part: part.to_owned(), writes, arrived, open: open.clone() };
         self.toxics().gates.push_back(held);
         Gate { arrived: Some(receiver), open }
+    }
+
+    /// How many calls of each operation there were since the last time. A
+    /// `put` is any write of an object, whether it may overwrite or not.
+    pub fn take_counts(&self) -> BTreeMap<String, u64> {
+        std::mem::take(&mut self.toxics().counts)
     }
 
     /// The calls since the last time, each as `operation path`.
@@ -124,6 +142,7 @@ impl FaultyStore {
         let (fate, delay, gate) = {
             let mut toxics = self.toxics();
             toxics.log.push(format!("{operation} {path}"));
+            *toxics.counts.entry(operation.to_owned()).or_default() += 1;
             toxics.calls += 1;
             toxics.writes += u64::from(write);
             let nth = |n: u64, count: u64| n > 0 && count.is_multiple_of(n);
@@ -134,7 +153,11 @@ impl FaultyStore {
             } else {
                 Fate::Pass
             };
-            let at = toxics.gates.iter().position(|g| write && path.contains(&g.part));
+            let call = format!("{operation} {path}");
+            let at = toxics.gates.iter().position(|g| match g.writes {
+                true => write && path.contains(&g.part),
+                false => call.contains(&g.part),
+            });
             let gate = at.and_then(|at| toxics.gates.remove(at));
             (fate, toxics.delay, gate)
         };

@@ -6,33 +6,39 @@
 //!    and collected, so the commit is void and is done again (C-3)
 //! 4. look at the clock: had it taken so long that the new files may have been
 //!    collected as orphans, the leaves are put again and the blocks taken back
-//! 5. write the hint
+//! 5. write the marks of blocks that came or went other than by shipping
+//! 6. write the hint
 //!
-//! Only after 3 and 4 is a commit acknowledged.
+//! Only after 5 is a commit acknowledged. How committers make way for each
+//! other is in `race.rs`.
 
 use std::sync::Arc;
-use std::time::Duration;
 
+use tokio::sync::oneshot;
+use tokio::time::Instant;
 use varve_block::BlockEntry;
 use varve_model::{TenantId, TimeRange};
 use varve_runtime::failpoint;
 
 use super::apply::{Applied, Draft, Written};
 use super::error::{CatalogError, Result};
+use super::floor::Floor;
+use super::marks;
 use super::queue::Pending;
+use super::race::Race;
 use super::snapshot::Snapshot;
 use super::tenant::{Inner, Tenant};
 use super::{Cause, Change, Committed, Removed};
 use crate::bucket::PutOutcome;
 use crate::paths;
 
-/// The longest pause after a lost race, in milliseconds.
-const MAX_PAUSE_MS: u64 = 500;
+/// Where others commit too, only every so many versions get a hint.
+const HINT_EVERY: u64 = 8;
 
 /// What became of an attempt to write a manifest.
 enum Attempt {
-    /// It is the newest version.
-    Won(Arc<Snapshot>),
+    /// It is the newest version; the floor after it was made.
+    Won(Arc<Snapshot>, Floor),
     /// Somebody else wrote that version.
     Lost,
     /// It won a number below the floor.
@@ -45,10 +51,9 @@ impl Inner {
         &self,
         tenant: &TenantId,
         state: &Tenant,
-        batch: Vec<Pending>,
+        mut batch: Vec<Pending>,
     ) {
-        let changes: Vec<&Change> = batch.iter().map(|p| &p.change).collect();
-        let answers = match self.commit_changes(tenant, state, &changes).await {
+        let answers = match self.commit_changes(tenant, state, &mut batch, true).await {
             Ok(answers) => answers,
             Err(error) => {
                 // Whatever is remembered may be wrong now.
@@ -62,26 +67,28 @@ impl Inner {
         }
     }
 
+    /// Makes the changes of a batch one version, and says what became of each.
+    /// One that `grows` takes in what arrives while it cannot be made.
     async fn commit_changes(
         &self,
         tenant: &TenantId,
         state: &Tenant,
-        changes: &[&Change],
+        batch: &mut Vec<Pending>,
+        grows: bool,
     ) -> Result<Vec<Result<Committed>>> {
-        let began_ms = self.clock.now_ms();
-        let mut lost = 0;
+        let mut race = Race::new(self.clock.now_ms());
         let known = state.known.lock().newest.clone();
         let (mut base, mut strict) = match known {
             Some((newest, _)) => (newest, false),
             None => (self.refresh(tenant, state, true).await?, true),
         };
         loop {
-            let attempt_ms = self.clock.now_ms();
-            let mut draft = Draft::new(base.clone());
-            let mut applied = Vec::with_capacity(changes.len());
-            for change in changes {
-                applied.push(self.apply(&mut draft, change).await);
+            if grows {
+                state.queue.lock().top_up(batch);
             }
+            let attempt_ms = self.clock.now_ms();
+            let attempt = Instant::now();
+            let (draft, applied) = self.apply_all(&base, batch).await;
             let is_now = |a: &Result<Applied>| matches!(a, Ok(Applied::Now));
             if !strict && !applied.iter().all(is_now) {
                 // A refusal must not rest on a version that is only remembered.
@@ -90,32 +97,38 @@ impl Inner {
                 continue;
             }
             if !applied.iter().any(is_now) {
-                return Ok(answers(applied, base.version()));
+                let mut answers = answers(applied, base.version());
+                self.mark_all(tenant, batch, &mut answers).await;
+                return Ok(answers);
             }
             let written = self.write_leaves(draft, self.token()).await?;
             let before = base.clone();
             match self.write_manifest(tenant, state, &written, base).await? {
-                Attempt::Won(snapshot) => {
+                Attempt::Won(snapshot, floor) => {
                     let version = snapshot.version();
                     let mut answers = answers(applied, version);
                     let late_ms = self.clock.now_ms().saturating_sub(attempt_ms);
                     if late_ms >= self.config.orphan_ms / 4 {
                         self.put_leaves(tenant, &written).await?;
                     }
-                    for (change, answer) in changes.iter().zip(&mut answers) {
+                    for (pending, answer) in batch.iter().zip(&mut answers) {
+                        let change = &pending.change;
                         if let Ok(Committed::Now { .. }) = answer
                             && let Err(error) = self.undo_late(tenant, state, change, &before).await
                         {
                             *answer = Err(error);
                         }
                     }
+                    self.mark_all(tenant, batch, &mut answers).await;
+                    if race.is_calm() || version.is_multiple_of(HINT_EVERY) {
+                        self.write_hint(tenant, version, floor).await;
+                    }
                     return Ok(answers);
                 }
                 Attempt::Lost => {
                     self.bucket.metrics().lost_races.inc();
-                    lost += 1;
-                    self.pause(tenant, lost, began_ms).await?;
-                    base = self.refresh(tenant, state, false).await?;
+                    race.lose(attempt.elapsed());
+                    base = self.make_way(tenant, state, batch, &mut race).await?;
                     strict = false;
                 }
                 Attempt::Void => {
@@ -124,6 +137,37 @@ impl Inner {
                     base = self.refresh(tenant, state, true).await?;
                     strict = true;
                 }
+            }
+        }
+    }
+
+    /// The version that a batch makes of `base`, in memory.
+    pub(crate) async fn apply_all(
+        &self,
+        base: &Arc<Snapshot>,
+        batch: &[Pending],
+    ) -> (Draft, Vec<Result<Applied>>) {
+        let mut draft = Draft::new(base.clone());
+        let mut applied = Vec::with_capacity(batch.len());
+        for pending in batch {
+            applied.push(self.apply(&mut draft, &pending.change).await);
+        }
+        (draft, applied)
+    }
+
+    /// Writes the marks of every change that is in the catalog. Without them
+    /// its caller is to repeat it.
+    async fn mark_all(
+        &self,
+        tenant: &TenantId,
+        batch: &[Pending],
+        answers: &mut [Result<Committed>],
+    ) {
+        for (pending, answer) in batch.iter().zip(answers) {
+            let Ok(committed) = answer else { continue };
+            let marks = marks::of_change(&pending.change, committed.version());
+            if let Err(error) = self.mark(tenant, marks).await {
+                *answer = Err(error);
             }
         }
     }
@@ -165,8 +209,7 @@ impl Inner {
         }
         let snapshot = self.snapshot(tenant, written.manifest.clone());
         state.known.lock().remember(snapshot.clone(), asked_ms);
-        self.write_hint(tenant, version, floor).await;
-        Ok(Attempt::Won(snapshot))
+        Ok(Attempt::Won(snapshot, floor))
     }
 }
 
@@ -187,9 +230,26 @@ impl Inner {
         let late = change.add.iter().find_map(|b| self.check_age(b.id, limit_ms).err());
         let Some(late) = late else { return Ok(()) };
         let mut add = Vec::new();
-        for removed in &change.remove {
-            let all = before.blocks(range_at(removed.range_end)).await?;
-            add.extend(all.into_iter().filter(|b| b.id == removed.id));
+        if !change.remove.is_empty() {
+            for removed in &change.remove {
+                let all = before.blocks(range_at(removed.range_end)).await?;
+                add.extend(all.into_iter().filter(|b| b.id == removed.id));
+            }
+            // It has slept again since, and what it replaced may be gone. The
+            // new blocks are named by a version, so what is there of them
+            // stays.
+            if self.read_floor(tenant, state).await?.version >= before.version() {
+                if self.are_whole(tenant, &change.add).await? {
+                    return Ok(());
+                }
+                let mut whole = Vec::new();
+                for entry in add {
+                    if self.are_whole(tenant, std::slice::from_ref(&entry)).await? {
+                        whole.push(entry);
+                    }
+                }
+                add = whole;
+            }
         }
         let cut = match change.cause {
             Cause::Ship(cut) => Some(cut),
@@ -197,23 +257,23 @@ impl Inner {
         };
         let remove = change.add.iter().map(Removed::from).collect();
         let undo = Change { add, remove, cause: Cause::Undo(cut) };
-        let undone = Box::pin(self.commit_changes(tenant, state, &[&undo])).await?;
+        let mut undo = vec![Pending { change: undo, reply: oneshot::channel().0 }];
+        let undone = Box::pin(self.commit_changes(tenant, state, &mut undo, false)).await?;
         for answer in undone {
             answer?;
         }
         Err(late)
     }
 
-    /// Waits after the `lost`-th race, longer each time and never as long as
-    /// the others; an error when the commit has taken too long.
-    async fn pause(&self, tenant: &TenantId, lost: u32, began_ms: i64) -> Result<()> {
-        let ms = self.clock.now_ms().saturating_sub(began_ms);
-        if ms >= self.config.commit_ms {
-            return Err(CatalogError::Contended { tenant: tenant.clone(), lost, ms });
+    async fn are_whole(&self, tenant: &TenantId, blocks: &[BlockEntry]) -> Result<bool> {
+        for entry in blocks {
+            match self.check_whole(tenant, entry).await {
+                Ok(()) => {}
+                Err(CatalogError::BlockFile { .. }) => return Ok(false),
+                Err(error) => return Err(error),
+            }
         }
-        let most = (4u64 << lost.min(10)).min(MAX_PAUSE_MS);
-        tokio::time::sleep(Duration::from_millis(rand::random_range(0..=most))).await;
-        Ok(())
+        Ok(true)
     }
 }
 

@@ -23,6 +23,10 @@ pub struct Floor {
     pub sequence: u64,
     /// Versions up to this one are collected; 0 = none.
     pub version: u64,
+    /// A version that was there when it was raised.
+    pub seen: u64,
+    /// When it was raised, in milliseconds since the epoch.
+    pub created_ms: i64,
 }
 
 /// The floor now, given one that was read before.
@@ -39,17 +43,20 @@ pub(crate) async fn read(bucket: &Bucket, tenant: &TenantId, known: Floor) -> Re
             Some(_) => return Ok(low),
         };
         match get(bucket, tenant, next).await? {
-            Some(version) => low = Floor { sequence: next, version },
+            Some(floor) => low = floor,
             None => high = Some(next),
         }
         step *= 2;
     }
 }
 
-async fn get(bucket: &Bucket, tenant: &TenantId, sequence: u64) -> Result<Option<u64>> {
+async fn get(bucket: &Bucket, tenant: &TenantId, sequence: u64) -> Result<Option<Floor>> {
     let path = paths::floor(tenant, sequence);
     match bucket.get(&path, MAX_FLOOR_BYTES).await {
-        Ok(bytes) => Ok(Some(format::decode::<FloorObject>(&path, &bytes)?.version)),
+        Ok(bytes) => {
+            let FloorObject { version, seen, created_ms, .. } = format::decode(&path, &bytes)?;
+            Ok(Some(Floor { sequence, version, seen, created_ms }))
+        }
         Err(error) if error.is_not_found() => Ok(None),
         Err(error) => Err(error.into()),
     }
@@ -60,7 +67,7 @@ pub(crate) async fn read_from(bucket: &Bucket, tenant: &TenantId, sequence: u64)
     // Read the named one too: the caller knows its number but not its version.
     // A number that was never used (a hint of a bucket since restored) is
     // treated as if nothing were known.
-    let before = Floor { sequence: sequence.saturating_sub(1), version: 0 };
+    let before = Floor { sequence: sequence.saturating_sub(1), ..Floor::default() };
     let found = read(bucket, tenant, before).await?;
     if found.version == 0 && before.sequence > 0 {
         return read(bucket, tenant, Floor::default()).await;
@@ -68,22 +75,18 @@ pub(crate) async fn read_from(bucket: &Bucket, tenant: &TenantId, sequence: u64)
     Ok(found)
 }
 
-/// Raises the floor from `known` to `version`. `None` when somebody else has
-/// raised it since `known` was read.
+/// Creates the floor object of `raised`, whose sequence follows the last one
+/// known. `false` when somebody else has raised the floor since.
 pub(crate) async fn raise(
     bucket: &Bucket,
     tenant: &TenantId,
-    known: Floor,
-    version: u64,
+    raised: Floor,
     token: Ulid,
-    now_ms: i64,
-) -> Result<Option<Floor>> {
-    let raised = Floor { sequence: known.sequence + 1, version };
+) -> Result<bool> {
+    let Floor { sequence, version, seen, created_ms } = raised;
     let object =
-        FloorObject { format: FORMAT, version, token: token.to_string(), created_ms: now_ms };
+        FloorObject { format: FORMAT, version, seen, token: token.to_string(), created_ms };
     let bytes: Bytes = format::encode(&object)?;
-    match bucket.put_if_absent(&paths::floor(tenant, raised.sequence), bytes).await? {
-        PutOutcome::Created => Ok(Some(raised)),
-        PutOutcome::Exists => Ok(None),
-    }
+    let outcome = bucket.put_if_absent(&paths::floor(tenant, sequence), bytes).await?;
+    Ok(outcome == PutOutcome::Created)
 }

@@ -87,6 +87,9 @@ pub(crate) struct FloorObject {
     pub(crate) format: u32,
     /// Versions up to this one are collected.
     pub(crate) version: u64,
+    /// A version that its writer had found in the bucket.
+    #[serde(default)]
+    pub(crate) seen: u64,
     pub(crate) token: String,
     pub(crate) created_ms: i64,
 }

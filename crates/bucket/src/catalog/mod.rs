@@ -15,14 +15,18 @@ pub mod rebuild;
 
 mod apply;
 mod change;
+mod chosen;
 mod commit;
 mod config;
 mod error;
 mod floor;
 mod format;
 mod leaves;
+mod marks;
 mod newest;
 mod queue;
+mod race;
+mod scan;
 mod snapshot;
 mod tenant;
 

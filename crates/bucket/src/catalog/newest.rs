@@ -20,6 +20,8 @@ use crate::paths;
 
 /// The most bytes a hint may have.
 const MAX_HINT_BYTES: u64 = 4096;
+/// Versions that a committer that lost a race asks for at once.
+const AHEAD: u64 = 4;
 /// Collections that a search may collide with before it gives up.
 const MAX_RESTARTS: u32 = 16;
 
@@ -160,6 +162,39 @@ impl Inner {
                 }
             }
             step *= 2;
+        }
+    }
+
+    /// The newest version for a committer that has just lost a race: there is
+    /// a newer one, so several are asked for at once.
+    pub(crate) async fn catch_up(
+        &self,
+        tenant: &TenantId,
+        state: &Tenant,
+    ) -> Result<Arc<Snapshot>> {
+        let known = state.known.lock().newest.clone();
+        let recent = known.filter(|(_, then)| self.is_recent(*then, self.clock.now_ms()));
+        let Some((mut newest, confirmed)) = recent else {
+            return self.refresh(tenant, state, false).await;
+        };
+        loop {
+            let asked_ms = self.clock.now_ms();
+            let next = newest.version() + 1;
+            let found = (next..next + AHEAD).map(|version| self.read_manifest(tenant, version));
+            let found = futures::future::try_join_all(found).await?;
+            let all = found.iter().all(Option::is_some);
+            // Up to the first that is not there: with a gap it is another's
+            // search that is late, not this one that is wrong.
+            if let Some(last) = found.into_iter().map_while(|m| m).last() {
+                newest = self.snapshot(tenant, last);
+            }
+            if !self.is_recent(confirmed, self.clock.now_ms()) {
+                return self.refresh(tenant, state, true).await;
+            }
+            if !all {
+                state.known.lock().remember(newest.clone(), asked_ms);
+                return Ok(newest);
+            }
         }
     }
 

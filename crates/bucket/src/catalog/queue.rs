@@ -4,8 +4,9 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
+use futures::stream::{self, StreamExt, TryStreamExt};
 use tokio::sync::oneshot;
-use varve_block::BLOCK_JSON;
+use varve_block::{BLOCK_JSON, BlockEntry};
 use varve_model::TenantId;
 
 use super::error::{CatalogError, Result};
@@ -14,7 +15,7 @@ use super::{Cause, Change, Committed};
 use crate::paths;
 
 /// The most changes in one version.
-const MAX_BATCH: usize = 256;
+const MAX_BATCH: usize = 1024;
 /// Files of a block looked at at once.
 const HEADS_IN_FLIGHT: usize = 8;
 
@@ -24,6 +25,15 @@ pub(crate) struct Queue {
     waiting: VecDeque<Pending>,
     /// Whether a task works on them.
     running: bool,
+}
+
+impl Queue {
+    /// Moves what waits into a batch that is not yet under way, as far as it
+    /// takes more.
+    pub(crate) fn top_up(&mut self, batch: &mut Vec<Pending>) {
+        let room = MAX_BATCH.saturating_sub(batch.len()).min(self.waiting.len());
+        batch.extend(self.waiting.drain(..room));
+    }
 }
 
 /// One change and where its answer goes.
@@ -42,7 +52,7 @@ impl Inner {
     ) -> Result<Committed> {
         validate(&change)?;
         if !matches!(change.cause, Cause::Undo(_)) {
-            self.check_files(tenant, &change).await?;
+            self.check_files(tenant, &change.add).await?;
         }
         let (reply, answer) = oneshot::channel();
         let start = {
@@ -60,27 +70,32 @@ impl Inner {
 
     /// Every file of every added block is in the bucket with the size that its
     /// entry says, and the block is younger than half the orphan age (C-6).
-    async fn check_files(&self, tenant: &TenantId, change: &Change) -> Result<()> {
-        use futures::stream::{self, StreamExt, TryStreamExt};
-        for entry in &change.add {
+    async fn check_files(&self, tenant: &TenantId, blocks: &[BlockEntry]) -> Result<()> {
+        for entry in blocks {
             self.check_age(entry.id, self.config.orphan_ms / 2)?;
-            let named = entry.files.iter().map(|(name, file)| (name.as_str(), Some(file.size)));
-            let files: Vec<_> = named.chain([(BLOCK_JSON, None)]).collect();
-            stream::iter(files)
-                .map(Ok)
-                .try_for_each_concurrent(HEADS_IN_FLIGHT, |(name, size)| async move {
-                    let path = paths::block_file(tenant, entry.id, name);
-                    let detail = match self.bucket.head(&path).await {
-                        Ok(info) if size.is_none_or(|size| size == info.size) => return Ok(()),
-                        Ok(info) => format!("{} bytes, expected {size:?}", info.size),
-                        Err(error) if error.is_not_found() => "not found".to_owned(),
-                        Err(error) => return Err(error.into()),
-                    };
-                    Err(CatalogError::BlockFile { id: entry.id, file: name.to_owned(), detail })
-                })
-                .await?;
+            self.check_whole(tenant, entry).await?;
         }
         Ok(())
+    }
+
+    /// Every file of a block is in the bucket with the size that its entry
+    /// says; `BlockFile` when not.
+    pub(crate) async fn check_whole(&self, tenant: &TenantId, entry: &BlockEntry) -> Result<()> {
+        let named = entry.files.iter().map(|(name, file)| (name.as_str(), Some(file.size)));
+        let files: Vec<_> = named.chain([(BLOCK_JSON, None)]).collect();
+        stream::iter(files)
+            .map(Ok)
+            .try_for_each_concurrent(HEADS_IN_FLIGHT, |(name, size)| async move {
+                let path = paths::block_file(tenant, entry.id, name);
+                let detail = match self.bucket.head(&path).await {
+                    Ok(info) if size.is_none_or(|size| size == info.size) => return Ok(()),
+                    Ok(info) => format!("{} bytes, expected {size:?}", info.size),
+                    Err(error) if error.is_not_found() => "not found".to_owned(),
+                    Err(error) => return Err(error.into()),
+                };
+                Err(CatalogError::BlockFile { id: entry.id, file: name.to_owned(), detail })
+            })
+            .await
     }
 
     /// Refuses a block that was begun `limit_ms` ago or earlier. A block's age
@@ -131,17 +146,19 @@ async fn work(inner: Arc<Inner>, tenant: TenantId, state: Arc<Tenant>) {
         }
     }
     let running = Running(&state);
+    // Those that are ready at the same moment come along.
+    tokio::task::yield_now().await;
     loop {
-        let batch: Vec<Pending> = {
+        let mut batch = Vec::new();
+        {
             let mut queue = state.queue.lock();
             if queue.waiting.is_empty() {
                 queue.running = false;
                 std::mem::forget(running);
                 return;
             }
-            let count = queue.waiting.len().min(MAX_BATCH);
-            queue.waiting.drain(..count).collect()
-        };
+            queue.top_up(&mut batch);
+        }
         inner.commit_batch(&tenant, &state, batch).await;
     }
 }

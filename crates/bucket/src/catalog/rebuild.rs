@@ -1,20 +1,24 @@
 //! Making a catalog anew from the blocks in the bucket, when it is lost or
 //! damaged.
 //!
-//! `block.json` says what a block is and from which blocks it was made, so a
-//! block that another one replaced does not rise again. A block that retention
-//! removed less than a grace period ago does; retention removes it once more.
+//! `block.json` says what a block is and from which blocks it was made, and
+//! the marks beside it what became of it (`marks.rs`), so neither a block that
+//! another one replaced nor one that was deleted rises again, and none that
+//! was built but never committed takes the place of those that it was made
+//! from. Which blocks are chosen is in `chosen.rs`.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet};
 
 use futures::stream::{self, StreamExt, TryStreamExt};
 use ulid::Ulid;
 use varve_block::{BLOCK_JSON, BlockEntry, BlockMeta};
 use varve_model::{TenantId, window_end};
 
+use super::chosen::{self, Chosen, Found, Gone};
 use super::error::{CatalogError, Result};
-use super::floor;
+use super::floor::{self, Floor};
 use super::format::{self, FORMAT, Hint, Leaf, MAX_BYTES, Manifest};
+use super::marks::Mark;
 use super::tenant::Inner;
 use super::{Catalog, Cause, CutKey};
 use crate::bucket::PutOutcome;
@@ -32,43 +36,46 @@ pub struct Rebuilt {
     pub version: u64,
     /// Blocks that it lists.
     pub blocks: u64,
-    /// Blocks that others were made from.
+    /// Blocks that it leaves out because others were made from them.
     pub replaced: Vec<Ulid>,
+    /// Blocks that it leaves out because they had been deleted.
+    pub removed: Vec<Ulid>,
+    /// Blocks that it leaves out because they were never committed, or because
+    /// another block of the same cut was.
+    pub uncommitted: Vec<Ulid>,
     /// Folders that are not a whole block, and what each lacks.
     pub skipped: Vec<(String, String)>,
 }
 
-/// Lists every block of a tenant that is whole and not replaced by another, as
-/// a new version of its catalog. Nothing else is changed or deleted. Needs a
+/// Lists every block of a tenant that is whole and was neither replaced nor
+/// deleted, as a new version of its catalog. Nothing else is changed or deleted. Needs a
 /// LIST and a few requests a block; nobody should commit at the same time (a
 /// commit that does makes this fail with `Contended`).
 pub async fn rebuild_catalog(catalog: &Catalog, tenant: &TenantId) -> Result<Rebuilt> {
     let inner = &*catalog.0;
     let mut rebuilt = Rebuilt::default();
-    let last = inner.last_used(tenant).await?;
-    let blocks = inner.whole_blocks(tenant, &mut rebuilt).await?;
-    let replaced: HashSet<Ulid> = blocks.iter().flat_map(|b| b.sources.iter().copied()).collect();
+    let found = inner.whole_blocks(tenant, &mut rebuilt).await?;
+    let last = inner.last_used(tenant, &found).await?;
+    let Chosen { listed, gone, cuts } = chosen::choose(found);
     let mut leaves: BTreeMap<i64, Leaf> = BTreeMap::new();
-    for entry in &blocks {
-        if entry.level == 0 {
-            // Also of those that were merged: their cuts stay committed.
-            let cut = CutKey {
-                partition: entry.partition,
-                window_end: window_end(entry.range.end),
-                cut: entry.cut,
-            };
-            let leaf = leaf_of(&mut leaves, cut.window_end);
-            if let Err(at) = leaf.cuts.binary_search(&cut) {
-                leaf.cuts.insert(at, cut);
-            }
+    let remembered = inner.remembered_cuts(tenant).await?;
+    for cut in cuts.into_iter().chain(remembered) {
+        let leaf = leaf_of(&mut leaves, cut.window_end);
+        if let Err(at) = leaf.cuts.binary_search(&cut) {
+            leaf.cuts.insert(at, cut);
         }
-        if replaced.contains(&entry.id) {
-            rebuilt.replaced.push(entry.id);
-            continue;
-        }
+    }
+    for entry in listed {
         let leaf = leaf_of(&mut leaves, window_end(entry.range.end));
-        leaf.blocks.push(entry.clone());
+        leaf.blocks.push(entry);
         rebuilt.blocks += 1;
+    }
+    for (id, why) in gone {
+        match why {
+            Gone::Replaced => rebuilt.replaced.push(id),
+            Gone::Removed => rebuilt.removed.push(id),
+            Gone::Uncommitted => rebuilt.uncommitted.push(id),
+        }
     }
     rebuilt.version = last + 1;
     inner.write_rebuilt(tenant, rebuilt.version, leaves).await?;
@@ -84,7 +91,7 @@ impl Inner {
     /// The highest version that was ever used, as far as the bucket shows. All
     /// versions between the floor and it exist: where they were lost, the floor
     /// is raised over the gap.
-    async fn last_used(&self, tenant: &TenantId) -> Result<u64> {
+    async fn last_used(&self, tenant: &TenantId, blocks: &[Found]) -> Result<u64> {
         let state = self.tenant(tenant);
         let floor = self.read_floor(tenant, &state).await?;
         let folder = self.bucket.list_folder(&paths::catalog(tenant)).await?;
@@ -98,29 +105,48 @@ impl Inner {
             Err(error) if error.is_not_found() => 0,
             Err(error) => return Err(error.into()),
         };
-        let last = above.last().copied().unwrap_or(0).max(hint).max(floor.version);
+        let marked = blocks.iter().flat_map(|b| &b.marks).map(|m| m.version).max().unwrap_or(0);
+        let last = above.last().copied().unwrap_or(0).max(hint).max(floor.version).max(marked);
         let unbroken = (floor.version + 1..=last).eq(above);
         if !unbroken {
-            let (token, now_ms) = (self.token(), self.clock.now_ms());
-            let raised = floor::raise(&self.bucket, tenant, floor, last, token, now_ms).await?;
-            let Some(raised) = raised else {
-                return Err(CatalogError::Contended { tenant: tenant.clone(), lost: 1, ms: 0 });
+            let raised = Floor {
+                sequence: floor.sequence + 1,
+                version: last,
+                seen: last,
+                created_ms: self.clock.now_ms(),
             };
+            if !floor::raise(&self.bucket, tenant, raised, self.token()).await? {
+                return Err(CatalogError::Contended { tenant: tenant.clone(), lost: 1, ms: 0 });
+            }
             state.known.lock().floor = raised;
         }
         Ok(last)
     }
 
+    /// The cuts that any leaf remembers which is still there.
+    async fn remembered_cuts(&self, tenant: &TenantId) -> Result<BTreeSet<CutKey>> {
+        let folder = self.bucket.list_folder(&paths::leaves(tenant)).await?;
+        let leaves: Vec<Option<Leaf>> = stream::iter(folder.objects)
+            .map(|object| async move {
+                match self.bucket.get(&object.path, MAX_BYTES).await {
+                    // What cannot be read is what the catalog is made anew for.
+                    Ok(bytes) => Ok(format::decode(&object.path, &bytes).ok()),
+                    Err(error) if error.is_not_found() => Ok(None),
+                    Err(error) => Err(CatalogError::from(error)),
+                }
+            })
+            .buffered(IN_FLIGHT)
+            .try_collect()
+            .await?;
+        Ok(leaves.into_iter().flatten().flat_map(|leaf| leaf.cuts).collect())
+    }
+
     /// Every block whose `block.json` can be read and whose files are there
     /// with the sizes that it says, in order of id.
-    async fn whole_blocks(
-        &self,
-        tenant: &TenantId,
-        rebuilt: &mut Rebuilt,
-    ) -> Result<Vec<BlockEntry>> {
+    async fn whole_blocks(&self, tenant: &TenantId, rebuilt: &mut Rebuilt) -> Result<Vec<Found>> {
         let mut folders = self.bucket.list_folder(&paths::blocks(tenant)).await?.folders;
         folders.sort();
-        let read: Vec<(String, Result<BlockEntry, String>)> = stream::iter(folders)
+        let read: Vec<(String, Result<Found, String>)> = stream::iter(folders)
             .map(|folder| async move {
                 let block = self.whole_block(tenant, &folder).await?;
                 Ok::<_, CatalogError>((folder, block))
@@ -139,11 +165,7 @@ impl Inner {
     }
 
     /// A block, or what it lacks. Only the bucket's own failures are errors.
-    async fn whole_block(
-        &self,
-        tenant: &TenantId,
-        folder: &str,
-    ) -> Result<Result<BlockEntry, String>> {
+    async fn whole_block(&self, tenant: &TenantId, folder: &str) -> Result<Result<Found, String>> {
         let Ok(id) = Ulid::from_string(folder) else {
             return Ok(Err("its name is not a block id".to_owned()));
         };
@@ -175,7 +197,8 @@ impl Inner {
                 None => return Ok(Err(format!("{name} is missing"))),
             }
         }
-        Ok(Ok(BlockEntry::new(&meta)))
+        let marks = files.keys().filter_map(|name| Mark::parse(name)).collect();
+        Ok(Ok(Found { entry: BlockEntry::new(&meta), marks }))
     }
 
     async fn write_rebuilt(

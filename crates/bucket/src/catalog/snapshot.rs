@@ -127,8 +127,7 @@ pub struct Pin {
 }
 
 impl Pin {
-    pub(crate) fn new(snapshot: Arc<Snapshot>, clock: Arc<dyn Clock>, pin_ms: i64) -> Self {
-        let until_ms = clock.now_ms().saturating_add(pin_ms);
+    pub(crate) fn new(snapshot: Arc<Snapshot>, clock: Arc<dyn Clock>, until_ms: i64) -> Self {
         Self { snapshot, clock, until_ms }
     }
 

@@ -150,10 +150,15 @@ impl Catalog {
         self.0.read_at(tenant, &state, version).await
     }
 
-    /// Holds the newest version for a reader, for at most `pin_ms`.
+    /// Holds the newest version for a reader, for at most `pin_ms` from when
+    /// it was seen to be that.
     pub async fn pin(&self, tenant: &TenantId) -> Result<Pin> {
+        // It was the newest at some time after this one, however long it takes
+        // until the pin is made.
+        let asked_ms = self.0.clock.now_ms().saturating_sub(self.0.config.fresh_ms);
         let snapshot = self.newest(tenant).await?;
-        Ok(Pin::new(snapshot, self.0.clock.clone(), self.0.config.pin_ms))
+        let until_ms = asked_ms.saturating_add(self.0.config.pin_ms);
+        Ok(Pin::new(snapshot, self.0.clock.clone(), until_ms))
     }
 
     /// Makes one change, with others of the same tenant that wait at the same

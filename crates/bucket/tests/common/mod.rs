@@ -1,6 +1,9 @@
 //! What the bucket's tests share: small blocks whose files are in the bucket.
 #![allow(dead_code, missing_docs, unreachable_pub, reason = "each test binary uses a part of it")]
 
+pub mod process;
+pub mod stores;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
