@@ -7,9 +7,13 @@
 //! ```
 
 pub mod bench;
+pub mod bytes;
+pub mod freshness;
 pub mod machine;
+pub mod memory;
 pub mod plot;
 pub mod process;
 pub mod report;
+pub mod restart;
 pub mod server;
 pub mod write;

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use clap::{Parser, Subcommand};
 use varve_benches::cost::bench::Bench;
 use varve_benches::cost::server::Kind;
-use varve_benches::cost::write;
+use varve_benches::cost::{bytes, freshness, memory, restart, write};
 
 /// Measures Varve beside VictoriaMetrics and Prometheus.
 #[derive(Debug, Parser)]
@@ -62,6 +62,48 @@ enum Question {
         #[arg(long, default_value_t = 30_000_000)]
         samples: u64,
     },
+    /// How much memory does an active series take?
+    Memory {
+        /// Series.
+        #[arg(long, default_value_t = 100_000)]
+        series: u32,
+        /// Samples a second; 45 minutes of samples' time take 180 × series / rate seconds.
+        #[arg(long, default_value_t = 130_000.0)]
+        rate: f64,
+    },
+    /// How many bytes does a sample take where it is kept?
+    Bytes {
+        /// Recorded scrapes (.bin.xz); without it, only made-up data.
+        #[arg(long)]
+        recorded: Option<PathBuf>,
+        /// Series of the made-up data.
+        #[arg(long, default_value_t = 20_000)]
+        series: u32,
+        /// Partitions of Varve to try.
+        #[arg(long, value_delimiter = ',', default_value = "1,16")]
+        partitions: Vec<u32>,
+    },
+    /// How long after a kill -9 does it serve again?
+    Restart {
+        /// Series.
+        #[arg(long, default_value_t = 1_000_000)]
+        series: u32,
+        /// Scrapes before the kill; 40 are ten minutes.
+        #[arg(long, default_value_t = 40)]
+        scrapes: u64,
+    },
+    /// How soon after it is sent is a sample in an answer?
+    Freshness {
+        /// Series of the load.
+        #[arg(long, default_value_t = 20_000)]
+        series: u32,
+        /// Samples a second of the load.
+        #[arg(long, default_value_t = 50_000.0)]
+        rate: f64,
+        /// Seconds of load.
+        #[arg(long, default_value_t = 60.0)]
+        seconds: f64,
+    },
 }
 
 fn main() -> io::Result<()> {
@@ -81,6 +123,14 @@ fn main() -> io::Result<()> {
         rounds: flags.rounds.max(1),
     };
     match flags.question {
-        Question::Write { series, samples } => write::write(&bench, &series, samples),
+        Question::Write { series, samples } => write::ask(&bench, &series, samples),
+        Question::Memory { series, rate } => memory::ask(&bench, series, rate),
+        Question::Bytes { recorded, series, partitions } => {
+            bytes::ask(&bench, recorded.as_deref(), series, &partitions)
+        }
+        Question::Restart { series, scrapes } => restart::ask(&bench, series, scrapes),
+        Question::Freshness { series, rate, seconds } => {
+            freshness::ask(&bench, series, rate, seconds)
+        }
     }
 }

@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use clap::{Parser, ValueEnum};
+use clap::Parser;
 use serde_json::json;
 use varve_benches::clock::now_ms;
 use varve_benches::load::cluster::{self, Plan};
@@ -34,9 +34,10 @@ struct Flags {
     /// Milliseconds by which a scrape may be early or late.
     #[arg(long, default_value_t = 5)]
     jitter: u32,
-    /// How fast: in real time, or as fast as the server takes it, with times
-    /// that end now.
-    #[arg(long, value_enum, default_value_t = Speed::Fast)]
+    /// How fast: `fast` for as fast as the server takes it, or how many times
+    /// faster than the samples' own time; 1 is real time. Times end about now,
+    /// except in real time, where they begin now.
+    #[arg(long, default_value = "fast", value_parser = speed)]
     speed: Speed,
     /// Time of the first scrape in ms; default: so that the last is now, or
     /// now with --speed real.
@@ -74,10 +75,16 @@ struct Flags {
     give_up: u64,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum Speed {
-    Real,
-    Fast,
+/// Times faster than real time; none: as fast as possible.
+#[derive(Clone, Copy, Debug)]
+struct Speed(Option<f64>);
+
+fn speed(word: &str) -> Result<Speed, String> {
+    match word.parse::<f64>() {
+        _ if word == "fast" => Ok(Speed(None)),
+        Ok(times) if times > 0.0 && times.is_finite() => Ok(Speed(Some(times))),
+        _ => Err("must be `fast` or a number above 0".to_owned()),
+    }
 }
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -86,12 +93,13 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let manner = Manner {
         url: flags.url.clone(),
         headers: flags.header.iter().map(|h| format!("{h}\r\n")).collect(),
-        real_time: flags.speed == Speed::Real,
+        speed: flags.speed.0,
+        first_ms,
         give_up: Duration::from_secs(flags.give_up),
     };
     let used = || cpu::process(std::process::id()).unwrap_or_default();
     let (begun, setup) = (Instant::now(), used());
-    let mut outcome = send(feeds, &manner, now_ms)?;
+    let mut outcome = send(feeds, &manner)?;
     let (wall, spent) = (begun.elapsed().as_secs_f64(), used().saturating_sub(setup));
     outcome.micros.sort_unstable();
     let quantile = |q: f64| {
@@ -119,7 +127,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
 
 /// What is to be sent, and the time of its first sample.
 fn feeds(flags: &Flags) -> io::Result<(Vec<Box<dyn Feed>>, i64)> {
-    let real = flags.speed == Speed::Real;
+    let real = flags.speed.0.is_some_and(|times| times <= 1.0);
     let start = |length_ms: i64| {
         let start = flags.start.unwrap_or(if real { now_ms() } else { now_ms() - length_ms });
         match protobuf::time_fits(start) && protobuf::time_fits(start + length_ms) {

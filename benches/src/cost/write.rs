@@ -14,7 +14,7 @@ use super::server::Kind;
 ///
 /// # Errors
 /// When a run fails.
-pub fn write(bench: &Bench, series: &[u32], samples: u64) -> io::Result<()> {
+pub fn ask(bench: &Bench, series: &[u32], samples: u64) -> io::Result<()> {
     let mut report = bench.report("cost-write", "What does a sample cost to write?");
     report.notes = vec![
         format!(

@@ -24,8 +24,10 @@ pub struct Manner {
     pub url: String,
     /// More header lines, each with its line's end.
     pub headers: String,
-    /// Whether each request waits for its samples' time.
-    pub real_time: bool,
+    /// How many times faster than real time; none: as fast as accepted.
+    pub speed: Option<f64>,
+    /// The time of the first sample, from which `speed` counts.
+    pub first_ms: i64,
     /// How long one request is repeated before all is given up.
     pub give_up: Duration,
 }
@@ -61,16 +63,12 @@ impl Outcome {
     }
 }
 
-/// Sends all feeds, and returns when every request has its answer. `now_ms`
-/// reads the clock of the world, for [`Manner::real_time`].
+/// Sends all feeds, and returns when every request has its answer.
 ///
 /// # Errors
 /// When a request has been repeated for too long.
-pub fn send(
-    feeds: Vec<Box<dyn Feed>>,
-    manner: &Manner,
-    now_ms: fn() -> i64,
-) -> io::Result<Outcome> {
+pub fn send(feeds: Vec<Box<dyn Feed>>, manner: &Manner) -> io::Result<Outcome> {
+    let begun = Instant::now();
     let (address, path) = split(&manner.url)?;
     let front = Front::new(feeds.len());
     let mut total = Outcome::default();
@@ -80,7 +78,7 @@ pub fn send(
             scope.spawn(move || {
                 let connection = Connection::new(address, Duration::from_secs(30));
                 let mut sender =
-                    Sender { connection, path, manner, now_ms, outcome: Outcome::default() };
+                    Sender { connection, path, manner, begun, outcome: Outcome::default() };
                 let result = sender.run(feed, turn, front);
                 front.reach(turn, u64::MAX);
                 result.map(|()| sender.outcome)
@@ -99,7 +97,7 @@ struct Sender<'a> {
     connection: Connection,
     path: &'a str,
     manner: &'a Manner,
-    now_ms: fn() -> i64,
+    begun: Instant,
     outcome: Outcome,
 }
 
@@ -111,9 +109,10 @@ impl Sender<'_> {
                 scrape = request.scrape;
                 front.reach(turn, scrape);
             }
-            if self.manner.real_time {
-                let wait = request.newest_ms - (self.now_ms)();
-                std::thread::sleep(Duration::from_millis(wait.max(0).unsigned_abs()));
+            if let Some(speed) = self.manner.speed {
+                let after = (request.newest_ms - self.manner.first_ms).max(0) as f64 / 1000.0;
+                let due = Duration::from_secs_f64(after / speed);
+                std::thread::sleep(due.saturating_sub(self.begun.elapsed()));
             }
             self.one(&request)?;
         }
