@@ -44,10 +44,14 @@ impl<'a> Cursor<'a> {
     /// The next varint.
     #[inline]
     pub(super) fn varint(&mut self, what: &'static str) -> Result<u64, ChunkError> {
-        match self.bytes.split_first() {
-            Some((&byte, rest)) if byte < 0x80 => {
+        match *self.bytes {
+            [low, ref rest @ ..] if low < 0x80 => {
                 self.bytes = rest;
-                Ok(byte.into())
+                Ok(low.into())
+            }
+            [low, high, ref rest @ ..] if high < 0x80 => {
+                self.bytes = rest;
+                Ok(u64::from(low & 0x7f) | u64::from(high) << 7)
             }
             _ => self.long_varint(what),
         }

@@ -139,10 +139,12 @@ pub(super) fn encode(residuals: &[i64], out: &mut Vec<u8>) {
     }
 }
 
-/// Reads a block of `count` residuals; what lies behind them has no meaning.
+/// Reads a block of `count` residuals and adds `base` to each; what lies
+/// behind them has no meaning.
 pub(super) fn decode(
     from: &mut Cursor<'_>,
     count: usize,
+    base: i64,
     residuals: &mut [i64; BLOCK],
 ) -> Result<(), ChunkError> {
     let head = from.byte("block width")?;
@@ -150,9 +152,9 @@ pub(super) fn decode(
     if width > 64 {
         return Err(ChunkError::Field { field: "block width", value: width.into() });
     }
-    let reference = from.signed("block reference")?;
+    let reference = from.signed("block reference")?.wrapping_add(base);
     let packed = from.take(pack::packed_len(count, width), "packed residuals")?;
-    pack::unpack(packed, width, reference, residuals);
+    pack::unpack(packed, count, width, reference, residuals);
     if head & PATCHED != 0 {
         let patches = from.byte("patch count")?;
         if usize::from(patches) > count {

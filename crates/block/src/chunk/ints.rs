@@ -5,12 +5,19 @@
 //! arithmetic wraps, so that every `i64` round trips under every transform.
 //! How a transform is chosen is in [`choose`].
 
+use std::cell::RefCell;
+
 use super::ChunkError;
 use super::bits::{Cursor, put_signed, put_varint};
 use super::block;
 use super::choose::{self, Transform};
 use super::pack::BLOCK;
 
+const CONSTANT: u8 = 0;
+const PLAIN: u8 = 1;
+const DELTA: u8 = 2;
+const DELTA2: u8 = 3;
+const LINEAR: u8 = 4;
 const KIND: u8 = 0b0_0111;
 const UNIFORM: u8 = 0b0_1000;
 const DIVISOR: u8 = 0b1_0000;
@@ -59,149 +66,153 @@ pub(super) fn encode(values: &[i64], out: &mut Vec<u8>) {
     }
 }
 
-/// Reads a stream of `count` integers and hands them on in order, in runs of
-/// at most 128.
-pub(super) fn decode(
+/// Reads a stream of `count` integers and appends to `out` what `map` makes of
+/// each, in order.
+pub(super) fn decode<T>(
     from: &mut Cursor<'_>,
     count: usize,
-    mut sink: impl FnMut(&[i64]),
+    out: &mut Vec<T>,
+    map: impl Fn(i64) -> T + Copy,
 ) -> Result<(), ChunkError> {
     if count == 0 {
         return Ok(());
     }
-    let head = from.byte("integer stream")?;
-    if head & !(KIND | UNIFORM | DIVISOR) != 0 {
-        return Err(ChunkError::Field { field: "integer stream kind", value: head.into() });
-    }
-    let first = from.signed("first integer")?;
-    let divisor = if head & DIVISOR != 0 { from.varint("divisor")? as i64 } else { 1 };
-    // Without a divisor, offsets are undone on top of the first value.
-    let base = if divisor == 1 { first } else { 0 };
-    let mut state = State { first, divisor, base, index: 0, last: base, step: 0, slope: 0 };
+    let mut stream = Stream::open(from)?;
+    out.reserve(count);
+    out.push(map(stream.first));
     let mut left = count - 1;
-    sink(&[first]);
-    let apply = match head & KIND {
-        0 => {
-            let run = [first; BLOCK];
-            repeat(left, |n| sink(&run[..n]));
-            return Ok(());
-        }
-        1 => State::plain,
-        2 => State::delta,
-        3 => {
-            state.step = from.signed("first step")?;
-            if left > 0 {
-                left -= 1;
-                state.last = base.wrapping_add(state.step);
-                let mut second = [state.last];
-                state.multiply(&mut second);
-                sink(&second);
-            }
-            State::delta2
-        }
-        4 => {
-            state.slope = from.signed("slope")?;
-            State::linear
-        }
-        kind => {
-            return Err(ChunkError::Field { field: "integer transform", value: kind.into() });
-        }
-    };
-    let mut buffer = [0i64; BLOCK];
-    if head & UNIFORM != 0 {
-        let residual = from.signed("uniform residual")?;
-        repeat(left, |n| {
-            buffer.fill(residual);
-            apply(&mut state, &mut buffer);
-            sink(&buffer[..n]);
-        });
+    if stream.kind == DELTA2 && left > 0 {
+        out.push(map(stream.last));
+        left -= 1;
+    }
+    if let (CONSTANT | PLAIN, Some(residual)) = (stream.kind, stream.uniform) {
+        let value = residual.wrapping_mul(stream.divisor).wrapping_add(stream.first);
+        out.extend(std::iter::repeat_with(|| map(value)).take(left));
         return Ok(());
     }
-    while left > 0 {
-        let n = left.min(BLOCK);
-        block::decode(from, n, &mut buffer)?;
-        apply(&mut state, &mut buffer);
-        sink(&buffer[..n]);
-        left -= n;
-    }
-    Ok(())
+    RESIDUALS.with_borrow_mut(|residuals| {
+        while left > 0 {
+            let n = left.min(BLOCK);
+            match stream.uniform {
+                Some(residual) => residuals[..n].fill(residual),
+                None => block::decode(from, n, stream.base, residuals)?,
+            }
+            stream.undo(&residuals[..n], out, map);
+            left -= n;
+        }
+        Ok(())
+    })
+}
+
+thread_local! {
+    /// The block that is being decoded: to zero 1 KiB for each stream would
+    /// cost a short one a tenth of its time.
+    static RESIDUALS: RefCell<[i64; BLOCK]> = const { RefCell::new([0; BLOCK]) };
 }
 
 /// Reads a stream of `count` integers into a new vector.
 pub(super) fn decode_vec(from: &mut Cursor<'_>, count: usize) -> Result<Vec<i64>, ChunkError> {
-    let mut values = Vec::with_capacity(count);
-    decode(from, count, |run| values.extend_from_slice(run))?;
+    let mut values = Vec::new();
+    decode(from, count, &mut values, |i| i)?;
     Ok(values)
 }
 
-/// Splits `left` into runs of at most 128.
-fn repeat(mut left: usize, mut run: impl FnMut(usize)) {
-    while left > 0 {
-        run(left.min(BLOCK));
-        left -= left.min(BLOCK);
-    }
-}
-
-/// What undoing a transform carries from block to block.
-struct State {
+/// What stands before the blocks, and what undoing a transform carries from
+/// one to the next. Where a divisor was taken out, residuals are multiplied
+/// before they are summed up, so that `last` and `step` are of the values.
+struct Stream {
+    kind: u8,
+    /// What all residuals are, where that stands in place of blocks.
+    uniform: Option<i64>,
     first: i64,
     divisor: i64,
-    /// Added to each offset: the first value, or 0 if there is a divisor.
+    /// What blocks add to their residuals.
     base: i64,
     /// How many offsets have been undone.
     index: i64,
-    /// The last offset.
+    /// The last value.
     last: i64,
-    /// The last difference of two offsets.
+    /// The last difference of two values.
     step: i64,
     slope: i64,
 }
 
-impl State {
-    /// Undoes the division.
-    fn multiply(&self, block: &mut [i64]) {
-        if self.divisor != 1 {
-            for v in block {
-                *v = v.wrapping_mul(self.divisor).wrapping_add(self.first);
+impl Stream {
+    fn open(from: &mut Cursor<'_>) -> Result<Self, ChunkError> {
+        let head = from.byte("integer stream")?;
+        if head & !(KIND | UNIFORM | DIVISOR) != 0 {
+            return Err(ChunkError::Field { field: "integer stream kind", value: head.into() });
+        }
+        let (kind, first) = (head & KIND, from.signed("first integer")?);
+        let divisor = if head & DIVISOR != 0 { from.varint("divisor")? as i64 } else { 1 };
+        let (mut step, mut slope) = (0, 0);
+        match kind {
+            CONSTANT | PLAIN | DELTA => {}
+            DELTA2 => step = from.signed("first step")?.wrapping_mul(divisor),
+            LINEAR => slope = from.signed("slope")?,
+            _ => {
+                return Err(ChunkError::Field { field: "integer transform", value: kind.into() });
             }
         }
+        let uniform = match kind {
+            CONSTANT => Some(0),
+            _ if head & UNIFORM != 0 => Some(from.signed("uniform residual")?),
+            _ => None,
+        };
+        let base = if kind == PLAIN && divisor == 1 { first } else { 0 };
+        let last = first.wrapping_add(step);
+        Ok(Self { kind, uniform, first, divisor, base, index: 0, last, step, slope })
     }
 
-    fn plain(&mut self, block: &mut [i64; BLOCK]) {
-        for v in &mut *block {
-            *v = v.wrapping_add(self.base);
+    /// Appends what `map` makes of the next values. Each transform is one loop
+    /// from residuals to what is wanted.
+    #[inline]
+    fn undo<T>(&mut self, residuals: &[i64], out: &mut Vec<T>, map: impl Fn(i64) -> T) {
+        let Self { first, divisor, .. } = *self;
+        match self.kind {
+            PLAIN if divisor == 1 => {
+                out.extend(residuals.iter().map(|r| map(*r)));
+            }
+            DELTA => {
+                let mut last = self.last;
+                if divisor == 1 {
+                    out.extend(residuals.iter().map(|r| {
+                        last = last.wrapping_add(*r);
+                        map(last)
+                    }));
+                } else {
+                    out.extend(residuals.iter().map(|r| {
+                        last = last.wrapping_add(r.wrapping_mul(divisor));
+                        map(last)
+                    }));
+                }
+                self.last = last;
+            }
+            DELTA2 => {
+                let (mut last, mut step) = (self.last, self.step);
+                out.extend(residuals.iter().map(|r| {
+                    step = step.wrapping_add(r.wrapping_mul(divisor));
+                    last = last.wrapping_add(step);
+                    map(last)
+                }));
+                (self.last, self.step) = (last, step);
+            }
+            LINEAR => {
+                let (slope, start) = (self.slope, self.slope.wrapping_mul(self.index));
+                let mut height = start;
+                let line = residuals.iter().map(|r| {
+                    height = height.wrapping_add(slope);
+                    r.wrapping_add(choose::rounded(height))
+                });
+                if divisor == 1 {
+                    out.extend(line.map(|offset| map(offset.wrapping_add(first))));
+                } else {
+                    out.extend(line.map(|o| map(o.wrapping_mul(divisor).wrapping_add(first))));
+                }
+                self.index += residuals.len() as i64;
+            }
+            _ => out
+                .extend(residuals.iter().map(|r| map(r.wrapping_mul(divisor).wrapping_add(first)))),
         }
-        self.multiply(block);
-    }
-
-    fn delta(&mut self, block: &mut [i64; BLOCK]) {
-        let mut last = self.last;
-        for v in &mut *block {
-            last = last.wrapping_add(*v);
-            *v = last;
-        }
-        self.last = last;
-        self.multiply(block);
-    }
-
-    fn delta2(&mut self, block: &mut [i64; BLOCK]) {
-        let (mut last, mut step) = (self.last, self.step);
-        for v in &mut *block {
-            step = step.wrapping_add(*v);
-            last = last.wrapping_add(step);
-            *v = last;
-        }
-        (self.last, self.step) = (last, step);
-        self.multiply(block);
-    }
-
-    fn linear(&mut self, block: &mut [i64; BLOCK]) {
-        let mut height = self.slope.wrapping_mul(self.index + 1);
-        for v in &mut *block {
-            *v = v.wrapping_add(choose::rounded(height)).wrapping_add(self.base);
-            height = height.wrapping_add(self.slope);
-        }
-        self.index += BLOCK as i64;
-        self.multiply(block);
     }
 }

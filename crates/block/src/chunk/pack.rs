@@ -37,11 +37,30 @@ pub(super) fn pack(values: &[u64], width: u32, out: &mut Vec<u8>) {
     out.extend_from_slice(&word.to_le_bytes()[..fill.div_ceil(8) as usize]);
 }
 
-/// Unpacks a block from exactly its bytes and adds `reference` to each value;
-/// what lies behind the last value in `out` has no meaning.
-pub(super) fn unpack(bytes: &[u8], width: u32, reference: i64, out: &mut [i64; BLOCK]) {
+/// Unpacks `count` values from exactly their bytes and adds `reference` to
+/// each; what lies behind the last value in `out` has no meaning.
+#[inline]
+pub(super) fn unpack(
+    bytes: &[u8],
+    count: usize,
+    width: u32,
+    reference: i64,
+    out: &mut [i64; BLOCK],
+) {
+    if count <= FEW && bytes.len() <= 8 {
+        let mut word = bytes.iter().rev().fold(0, |word, byte| word << 8 | u64::from(*byte));
+        let mask = mask(width);
+        for out in &mut out[..count] {
+            *out = ((word & mask) as i64).wrapping_add(reference);
+            word = word.checked_shr(width).unwrap_or(0);
+        }
+        return;
+    }
     UNPACK[width as usize](bytes, reference, out);
 }
+
+/// Up to so many values that fit a word do not take the way of whole blocks.
+const FEW: usize = 8;
 
 type Unpack = fn(&[u8], i64, &mut [i64; BLOCK]);
 
@@ -57,8 +76,11 @@ fn value<const W: usize>(words: &[u64; W], i: usize) -> u64 {
 /// The words of 64 values, zeros where `bytes` ends.
 #[inline(always)]
 fn words<const W: usize>(bytes: &[u8]) -> [u64; W] {
-    let mut words = [0u64; W];
     let (whole, rest) = bytes.as_chunks::<8>();
+    if let Some(whole) = whole.first_chunk::<W>() {
+        return whole.map(u64::from_le_bytes);
+    }
+    let mut words = [0u64; W];
     for (word, bytes) in words.iter_mut().zip(whole) {
         *word = u64::from_le_bytes(*bytes);
     }
@@ -130,7 +152,7 @@ mod tests {
     #[test]
     fn every_width_and_length_round_trips() {
         for width in 0..=64 {
-            for count in [0, 1, 2, 7, 63, 64, 65, 127, 128] {
+            for count in [0, 1, 2, 7, 8, 9, 63, 64, 65, 127, 128] {
                 let values: Vec<u64> = (1..=count as u64)
                     .map(|i| i.wrapping_mul(0x9e37_79b9_7f4a_7c15) & mask(width))
                     .collect();
@@ -138,7 +160,7 @@ mod tests {
                 pack(&values, width, &mut bytes);
                 assert_eq!(bytes.len(), packed_len(count, width), "{count} of {width} bits");
                 let mut out = [0; BLOCK];
-                unpack(&bytes, width, -7, &mut out);
+                unpack(&bytes, count, width, -7, &mut out);
                 let expected: Vec<i64> =
                     values.iter().map(|v| (*v as i64).wrapping_sub(7)).collect();
                 assert_eq!(out[..count], expected, "{count} of {width} bits");

@@ -90,7 +90,7 @@ pub fn decode_starts(bytes: &[u8], times: &[i64], out: &mut Vec<i64>) -> Result<
     }
     let base = out.len();
     out.reserve(found);
-    ints::decode(&mut from, found, |run| out.extend_from_slice(run))?;
+    ints::decode(&mut from, found, out, |i| i)?;
     let starts = &mut out[base..];
     if kind != ABSOLUTE {
         for (i, start) in starts.iter_mut().enumerate() {

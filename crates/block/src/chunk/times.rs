@@ -26,6 +26,6 @@ pub fn decode_times(bytes: &[u8], out: &mut Vec<i64>) -> Result<(), ChunkError> 
     }
     let count = from.count("sample count", MAX_CHUNK_SAMPLES)?;
     out.reserve(count);
-    ints::decode(&mut from, count, |run| out.extend_from_slice(run))?;
+    ints::decode(&mut from, count, out, |i| i)?;
     from.finish()
 }
