@@ -116,7 +116,7 @@ fn check(inner: &Inner, batch: &WriteBatch, limits: &AppendLimits) -> Checked {
     if unknown.is_empty() {
         for (i, one) in batch.series.iter().enumerate() {
             let SeriesId::New(labels) = &one.id else { continue };
-            if tenant.is_some_and(|t| t.by_labels.contains_key(labels)) || new.contains(labels) {
+            if tenant.is_some_and(|t| t.find(labels).is_some()) || new.contains(labels) {
                 continue;
             }
             if limits.max_series > 0 && series >= limits.max_series {
@@ -135,7 +135,7 @@ fn check(inner: &Inner, batch: &WriteBatch, limits: &AppendLimits) -> Checked {
         Reservation { reserved: Arc::clone(&inner.reserved), tenant: batch.tenant.clone(), count };
     let out_of_order = tenant.map_or(DEFAULT_OUT_OF_ORDER, |t| t.out_of_order);
     let first = inner.config.first_reference;
-    let first_reference = (state.next_reference < first).then_some(first);
+    let first_reference = (state.next_reference == 1 && first > 1).then_some(first);
     Checked { unknown, out_of_order, first_reference, refused, series, reservation }
 }
 

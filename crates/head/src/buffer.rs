@@ -1,4 +1,4 @@
-//! Samples that are not coded yet: a float and a histogram column, sorted.
+//! Samples that are in no chunk yet: coded floats and a histogram column.
 //!
 //! Readers share a buffer through an `Arc`; the writer copies it only when it
 //! writes to one that a reader still holds.
@@ -6,6 +6,8 @@
 use std::sync::Arc;
 
 use varve_model::{FloatSamples, Histogram, HistogramSamples, ResetHint, window_end};
+
+use crate::stream::Stream;
 
 /// One sample of either kind.
 #[derive(Clone, Debug)]
@@ -17,9 +19,9 @@ pub(crate) enum Value {
 /// Sorted samples of one series; no time stands in both columns.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Buffer {
-    pub(crate) floats: FloatSamples,
+    floats: Stream,
     /// Most series have none.
-    pub(crate) histograms: Option<Box<HistogramSamples>>,
+    histograms: Option<Box<HistogramSamples>>,
     /// Index of the last log entry that added a sample.
     pub(crate) last_index: u64,
 }
@@ -55,28 +57,50 @@ fn normal(mut h: Arc<Histogram>) -> Arc<Histogram> {
 }
 
 impl Buffer {
+    /// The buffer that holds these columns.
+    pub(crate) fn from_columns(
+        floats: &FloatSamples,
+        histograms: HistogramSamples,
+        last_index: u64,
+    ) -> Self {
+        let histograms = (!histograms.is_empty()).then(|| Box::new(histograms));
+        Self { floats: Stream::from_columns(floats), histograms, last_index }
+    }
+
     pub(crate) fn len(&self) -> usize {
         self.floats.len() + self.histograms.as_ref().map_or(0, |h| h.len())
     }
 
-    fn histogram_times(&self) -> &[i64] {
-        self.histograms.as_ref().map_or(&[], |h| &h.times)
+    /// The coded floats.
+    pub(crate) fn floats(&self) -> &Stream {
+        &self.floats
+    }
+
+    /// The histograms, when there are any.
+    pub(crate) fn histograms(&self) -> Option<&HistogramSamples> {
+        self.histograms.as_deref()
+    }
+
+    /// First and last time of the histograms; `None` when there are none.
+    pub(crate) fn histogram_span(&self) -> Option<(i64, i64)> {
+        let times = &self.histograms()?.times;
+        Some((*times.first()?, *times.last()?))
     }
 
     /// First and last time; `None` when empty.
     pub(crate) fn span(&self) -> Option<(i64, i64)> {
-        let (f, h) = (&self.floats.times, self.histogram_times());
-        let min = f.first().into_iter().chain(h.first()).min()?;
-        let max = f.last().into_iter().chain(h.last()).max()?;
-        Some((*min, *max))
+        match (self.floats.span(), self.histogram_span()) {
+            (Some(f), Some(h)) => Some((f.0.min(h.0), f.1.max(h.1))),
+            (one, other) => one.or(other),
+        }
     }
 
     /// The value at a time.
     pub(crate) fn get(&self, time: i64) -> Option<Value> {
-        if let Ok(i) = self.floats.times.binary_search(&time) {
-            return Some(Value::Float(self.floats.values[i]));
+        if let Some(value) = self.floats.get(time) {
+            return Some(Value::Float(value));
         }
-        let histograms = self.histograms.as_ref()?;
+        let histograms = self.histograms()?;
         let i = histograms.times.binary_search(&time).ok()?;
         Some(Value::Histogram(Arc::clone(&histograms.values[i])))
     }
@@ -86,16 +110,27 @@ impl Buffer {
         self.last_index = index;
         match value {
             Value::Float(v) => {
-                let column = &mut self.floats;
-                let at = place(&column.times, time);
-                put(&mut column.times, &mut column.starts, at, time, start);
-                column.values.insert(at, v);
+                if self.floats.span().is_none_or(|(_, last)| last < time) {
+                    self.floats.push(time, v, start);
+                } else {
+                    self.floats = with(&self.floats, time, v, start);
+                }
             }
             Value::Histogram(h) => {
                 let column = self.histograms.get_or_insert_default();
-                let at = place(&column.times, time);
-                put(&mut column.times, &mut column.starts, at, time, start);
-                column.values.insert(at, h);
+                let at = column.times.partition_point(|t| *t < time);
+                if at == column.times.len() {
+                    column.push(time, h, start);
+                } else {
+                    if start != 0 && column.starts.is_empty() {
+                        column.starts.resize(column.times.len(), 0);
+                    }
+                    if !column.starts.is_empty() {
+                        column.starts.insert(at, start);
+                    }
+                    column.times.insert(at, time);
+                    column.values.insert(at, h);
+                }
             }
         }
     }
@@ -111,8 +146,8 @@ impl Buffer {
             let part = parts.entry(window_end(time)).or_default();
             part.insert(time, value, start, self.last_index);
         };
-        for (i, time) in self.floats.times.iter().enumerate() {
-            add(*time, Value::Float(self.floats.values[i]), self.floats.start(i));
+        for (time, value, start) in self.floats.iter() {
+            add(time, Value::Float(value), start);
         }
         if let Some(h) = &self.histograms {
             for (i, time) in h.times.iter().enumerate() {
@@ -124,28 +159,22 @@ impl Buffer {
 
     /// Bytes of memory behind the buffer, itself included.
     pub(crate) fn memory(&self) -> usize {
+        let histograms = self.histograms.as_ref();
         size_of::<Self>()
             + self.floats.memory()
-            + self.histograms.as_ref().map_or(0, |h| size_of::<HistogramSamples>() + h.memory())
+            + histograms.map_or(0, |h| size_of::<HistogramSamples>() + h.memory())
     }
 }
 
-/// Where a time belongs; nearly always at the end.
-fn place(times: &[i64], time: i64) -> usize {
-    match times.last() {
-        Some(last) if *last >= time => times.partition_point(|t| *t < time),
-        _ => times.len(),
+/// A stream with one more sample somewhere before its end.
+fn with(stream: &Stream, time: i64, value: f64, start: i64) -> Stream {
+    let mut out = Stream::default();
+    let mut new = Some((time, value, start));
+    for sample in stream.iter() {
+        if let Some((t, v, s)) = new.take_if(|new| new.0 < sample.0) {
+            out.push(t, v, s);
+        }
+        out.push(sample.0, sample.1, sample.2);
     }
-}
-
-/// Inserts a time and its start timestamp; `starts` takes no room until the
-/// first sample that has one.
-fn put(times: &mut Vec<i64>, starts: &mut Vec<i64>, at: usize, time: i64, start: i64) {
-    if start != 0 && starts.is_empty() {
-        starts.resize(times.len(), 0);
-    }
-    if start != 0 || !starts.is_empty() {
-        starts.insert(at, start);
-    }
-    times.insert(at, time);
+    out
 }

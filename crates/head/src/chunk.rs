@@ -1,8 +1,9 @@
 //! A closed piece of a series: samples of one kind of one window.
 //!
 //! A chunk begins as the buffer it was (so that closing costs nothing), is
-//! coded in memory or by a seal, and after a seal is a place in a file. Which
-//! cut it belongs to follows from the index of its last entry.
+//! coded in memory or by a seal, and after a seal is a place in a file (kept as
+//! a [`crate::sealed::Row`]). Which cut it belongs to follows from the index
+//! of its last entry.
 
 use std::sync::Arc;
 
@@ -11,6 +12,7 @@ use varve_block::{BlockError, ChunkKind, EncodedChunk, merge};
 use varve_model::{Exemplar, Labels, TimeRange, window_end};
 
 use crate::buffer::Buffer;
+use crate::codec::{Malformed, Reader, put_u64};
 use crate::exemplars::{self, ExemplarBuffer};
 use crate::file::SealFile;
 use crate::{HeadError, Result};
@@ -53,7 +55,7 @@ pub(crate) enum Data {
 }
 
 /// Coded times, values and start timestamps, one behind the other.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Coded {
     pub(crate) bytes: Bytes,
     /// Length of the times.
@@ -62,29 +64,26 @@ pub(crate) struct Coded {
     pub(crate) values: u32,
 }
 
-/// The same in a sealed file.
+/// The same in a sealed file, behind a frame: see [`Coded::framed`].
 #[derive(Clone, Debug)]
 pub(crate) struct Sealed {
     pub(crate) file: Arc<SealFile>,
     pub(crate) offset: u64,
     pub(crate) len: u32,
-    pub(crate) times: u32,
-    pub(crate) values: u32,
-    /// CRC-32C of all.
-    pub(crate) crc: u32,
 }
 
 impl Chunk {
     /// The chunks of a buffer that lies in one window: one a kind.
     pub(crate) fn close(buffer: &Arc<Buffer>) -> impl Iterator<Item = Self> + use<> {
-        let of = |kind, times: &[i64]| {
-            let (min, max) = (*times.first()?, *times.last()?);
-            let (count, last_index) = (times.len() as u32, buffer.last_index);
+        let of = |kind, span: Option<(i64, i64)>, count: usize| {
+            let (min, max) = span?;
+            let (count, last_index) = (count as u32, buffer.last_index);
             let data = Data::Raw(Arc::clone(buffer));
             Some(Self { kind, count, min, max, last_index, data })
         };
-        let floats = of(Kind::Float, &buffer.floats.times);
-        let histograms = buffer.histograms.as_ref().and_then(|h| of(Kind::Histogram, &h.times));
+        let floats = of(Kind::Float, buffer.floats().span(), buffer.floats().len());
+        let histograms = buffer.histograms().map_or(0, |h| h.len());
+        let histograms = of(Kind::Histogram, buffer.histogram_span(), histograms);
         floats.into_iter().chain(histograms)
     }
 
@@ -116,8 +115,12 @@ impl Chunk {
         window_end(self.max)
     }
 
-    pub(crate) fn is_sealed(&self) -> bool {
-        matches!(self.data, Data::Sealed(_))
+    /// Number of the file that it lies in.
+    pub(crate) fn file(&self) -> Option<u64> {
+        match &self.data {
+            Data::Sealed(sealed) => Some(sealed.file.id),
+            _ => None,
+        }
     }
 
     /// Whether something in it may lie in `range`.
@@ -126,7 +129,7 @@ impl Chunk {
     }
 
     /// The content in its coded form; reads the file when sealed.
-    pub(crate) fn code(&self, labels: &Labels) -> Result<Coded> {
+    pub(crate) fn code(&self) -> Result<Coded> {
         let encoded = match &self.data {
             Data::Coded(coded) => return Ok(coded.clone()),
             Data::Sealed(sealed) => return sealed.read(),
@@ -136,27 +139,18 @@ impl Chunk {
                 let values = out.len() as u32;
                 return Ok(Coded { bytes: out.into(), times: 0, values });
             }
-            Data::Raw(buffer) => match (self.kind, &buffer.histograms) {
+            Data::Raw(buffer) => match (self.kind, buffer.histograms()) {
                 (Kind::Histogram, Some(column)) => EncodedChunk::from_histograms(column, 0, 0),
-                _ => EncodedChunk::from_floats(&buffer.floats, 0, 0),
+                _ => EncodedChunk::from_floats(&buffer.floats().columns(), 0, 0),
             },
         };
-        let encoded = encoded.ok_or_else(|| HeadError::Samples {
-            labels: labels.clone(),
-            source: BlockError::corrupt("buffer", "no samples to code"),
-        })?;
-        let len = encoded.times.len() + encoded.values.len() + encoded.starts.len();
-        let mut bytes = Vec::with_capacity(len);
-        bytes.extend_from_slice(&encoded.times);
-        bytes.extend_from_slice(&encoded.values);
-        bytes.extend_from_slice(&encoded.starts);
-        let (times, values) = (encoded.times.len() as u32, encoded.values.len() as u32);
-        Ok(Coded { bytes: bytes.into(), times, values })
+        // A chunk has samples; one without would code to nothing.
+        Ok(encoded.as_ref().map_or_else(Coded::default, Coded::new))
     }
 
     /// The chunk as readers get it. Must not be called on exemplars.
-    pub(crate) fn encode(&self, labels: &Labels, term: u64, index: u64) -> Result<EncodedChunk> {
-        let Coded { bytes, times, values } = self.code(labels)?;
+    pub(crate) fn encode(&self, term: u64, index: u64) -> Result<EncodedChunk> {
+        let Coded { bytes, times, values } = self.code()?;
         let (times, values) = (times as usize, times as usize + values as usize);
         let kind = match self.kind {
             Kind::Histogram => ChunkKind::Histogram,
@@ -175,25 +169,26 @@ impl Chunk {
         })
     }
 
-    /// The samples; reads the file when sealed.
-    pub(crate) fn decode(&self, labels: &Labels) -> Result<Arc<Buffer>> {
+    /// The samples; reads the file when sealed. `who` names the series in an
+    /// error.
+    pub(crate) fn decode(&self, who: impl FnOnce() -> Labels) -> Result<Arc<Buffer>> {
         if let Data::Raw(buffer) = &self.data {
             return Ok(Arc::clone(buffer));
         }
-        let encoded = [self.encode(labels, 0, 0)?];
+        let encoded = [self.encode(0, 0)?];
         let (floats, histograms) = merge::merge_chunks(&encoded, TimeRange::ALL)
-            .map_err(|source| HeadError::Samples { labels: labels.clone(), source })?;
-        let histograms = (!histograms.is_empty()).then(|| Box::new(histograms));
-        Ok(Arc::new(Buffer { floats, histograms, last_index: self.last_index }))
+            .map_err(|source| HeadError::Samples { labels: who(), source })?;
+        Ok(Arc::new(Buffer::from_columns(&floats, histograms, self.last_index)))
     }
 
-    /// The exemplars; reads the file when sealed.
-    pub(crate) fn decode_exemplars(&self, labels: &Labels) -> Result<Vec<Exemplar>> {
+    /// The exemplars; reads the file when sealed. `who` names the series in an
+    /// error.
+    pub(crate) fn decode_exemplars(&self, who: impl FnOnce() -> Labels) -> Result<Vec<Exemplar>> {
         if let Data::RawExemplars(buffer) = &self.data {
             return Ok(buffer.items.clone());
         }
-        exemplars::decode(&self.code(labels)?.bytes).map_err(|e| HeadError::Samples {
-            labels: labels.clone(),
+        exemplars::decode(&self.code()?.bytes).map_err(|e| HeadError::Samples {
+            labels: who(),
             source: BlockError::corrupt("exemplars", e),
         })
     }
@@ -210,14 +205,77 @@ impl Chunk {
     }
 }
 
+impl Coded {
+    /// The parts of an encoded chunk, one behind the other.
+    pub(crate) fn new(encoded: &EncodedChunk) -> Self {
+        let parts = [&encoded.times, &encoded.values, &encoded.starts];
+        let mut bytes = Vec::with_capacity(parts.iter().map(|p| p.len()).sum());
+        parts.iter().for_each(|p| bytes.extend_from_slice(p));
+        let (times, values) = (encoded.times.len() as u32, encoded.values.len() as u32);
+        Self { bytes: bytes.into(), times, values }
+    }
+
+    /// Appends what a sealed file holds of it: CRC-32C of what follows, length
+    /// of the times, length of the values, content.
+    pub(crate) fn framed(&self, out: &mut Vec<u8>) {
+        let start = out.len();
+        out.extend_from_slice(&[0; 4]);
+        put_u64(out, u64::from(self.times));
+        put_u64(out, u64::from(self.values));
+        out.extend_from_slice(&self.bytes);
+        let crc = crc32c::crc32c(&out[start + 4..]);
+        out[start..start + 4].copy_from_slice(&crc.to_le_bytes());
+    }
+
+    /// Reads what [`Coded::framed`] wrote; the error says what is wrong.
+    pub(crate) fn unframe(bytes: Vec<u8>) -> std::result::Result<Self, String> {
+        let mut r = Reader::new(&bytes);
+        let wrong = |e: Malformed| e.to_string();
+        let crc = r.fixed_u32().map_err(wrong)?;
+        let found = crc32c::crc32c(&bytes[4..]);
+        if found != crc {
+            return Err(format!("samples have the checksum {found:#010x}, not {crc:#010x}"));
+        }
+        let (times, values) = (r.u32().map_err(wrong)?, r.u32().map_err(wrong)?);
+        let content = bytes.len() - r.remaining();
+        if u64::from(times) + u64::from(values) > r.remaining() as u64 {
+            return Err("times and values are longer than the chunk".to_owned());
+        }
+        Ok(Self { bytes: Bytes::from(bytes).slice(content..), times, values })
+    }
+}
+
 impl Sealed {
     fn read(&self) -> Result<Coded> {
         let bytes = self.file.read(self.offset, self.len as usize)?;
-        let crc = crc32c::crc32c(&bytes);
-        if crc != self.crc {
-            let detail = format!("samples have the checksum {crc:#010x}, not {:#010x}", self.crc);
-            return Err(HeadError::corrupt(&self.file.path, self.offset, detail));
+        let corrupt = |detail| HeadError::corrupt(&self.file.path, self.offset, detail);
+        Coded::unframe(bytes).map_err(corrupt)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn frames_round_trip_and_any_bytes_are_safe(
+            content in proptest::collection::vec(any::<u8>(), 0..40),
+            at in any::<usize>(),
+            other in proptest::collection::vec(any::<u8>(), 0..20),
+        ) {
+            let times = content.len() as u32 / 2;
+            let coded = Coded { bytes: content.clone().into(), times, values: times };
+            let mut framed = vec![7];
+            coded.framed(&mut framed);
+            let mut framed = framed.split_off(1);
+            let back = Coded::unframe(framed.clone()).unwrap();
+            prop_assert_eq!((&back.bytes[..], back.times, back.values), (&content[..], times, times));
+            let at = at % framed.len();
+            framed[at] ^= 0x10;
+            prop_assert!(Coded::unframe(framed).is_err());
+            let _ = Coded::unframe(other);
         }
-        Ok(Coded { bytes: bytes.into(), times: self.times, values: self.values })
     }
 }

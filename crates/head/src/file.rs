@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use varve_log::DiskFile;
 
+use crate::sealed::Section;
 use crate::{HeadError, Result};
 
 /// One immutable file of a seal, open for reading.
@@ -17,8 +18,8 @@ pub(crate) struct SealFile {
     pub(crate) id: u64,
     pub(crate) path: PathBuf,
     pub(crate) file: Arc<dyn DiskFile>,
-    /// Ends of the windows that its chunks lie in.
-    pub(crate) windows: Vec<i64>,
+    /// What its chunks have in common.
+    pub(crate) sections: Vec<Section>,
 }
 
 impl SealFile {
@@ -32,6 +33,11 @@ impl SealFile {
             return Err(HeadError::corrupt(&self.path, offset, detail));
         }
         Ok(bytes)
+    }
+
+    /// Whether some of its chunks lie in a window.
+    pub(crate) fn holds(&self, window: i64) -> bool {
+        self.sections.iter().any(|s| s.window == window)
     }
 }
 

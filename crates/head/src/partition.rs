@@ -16,7 +16,7 @@ use varve_runtime::{Clock, failpoint};
 
 use crate::append::{self, Reserved};
 use crate::entry::{CutEntry, SealEntry, ShippedEntry};
-use crate::seal::{self, Opened, Sealer};
+use crate::seal::{self, Opened, Sealer, Written};
 use crate::state::Applied;
 use crate::stats::PartitionStats;
 use crate::task::{self, Place, Shared};
@@ -251,8 +251,7 @@ impl Partition {
     /// # Errors
     /// `NoCut` when there is no such cut, or its samples have left the head.
     pub fn cut_series(&self, cut: &Cut, tenant: &TenantId) -> Result<CutRead> {
-        let read = self.inner.shared.state.read().cut_series(cut, tenant)?;
-        Ok(read.sorted())
+        CutRead::new(Arc::clone(&self.inner.shared), *cut, tenant.clone())
     }
 
     /// Cuts that have not shipped, oldest window first. After a restart these
@@ -337,7 +336,7 @@ impl Inner {
         let release = {
             let mut state = self.shared.state.write();
             let sealer = self.sealer.lock();
-            let in_files = |end| sealer.chunks.values().any(|f| f.windows.contains(&end));
+            let in_files = |end| sealer.chunks.values().any(|f| f.holds(end));
             state.windows.prune(now, millis(self.config.late_cut_interval), in_files);
             let release = state.windows.releasable(now, millis(self.config.hold));
             if release.is_empty() && state.applied == state.sealed {
@@ -349,13 +348,17 @@ impl Inner {
         let Applied::Seal(job) = self.propose(EntryKind::Seal, entry.encode()).await? else {
             return Err(self.shared.stopped());
         };
-        let index = job.index;
-        let sealer = Arc::clone(&self.sealer);
-        let write = move || sealer.lock().write(*job);
-        let written = blocking(self.shared.partition, write).await??;
+        let (sealer, shared) = (Arc::clone(&self.sealer), Arc::clone(&self.shared));
+        let write = move || sealer.lock().write(*job, &shared.state);
+        let Written { index, file, placements, named, bytes } =
+            blocking(self.shared.partition, write).await??;
         let (done, placed) = oneshot::channel();
-        let place = Place { placement: written.placement, done };
-        self.places.send(place).map_err(|_| self.shared.stopped())?;
+        let file = file.map(|(place, file)| Place::File(place, file));
+        let series = placements.into_iter().map(|(id, placement)| Place::Series(id, placement));
+        let done = Place::Done(index, named, done);
+        for place in file.into_iter().chain(series).chain([done]) {
+            self.places.send(place).map_err(|_| self.shared.stopped())?;
+        }
         placed.await.map_err(|_| self.shared.stopped())?;
         failpoint!("seal.before-purge", |_| Err(HeadError::Stopped {
             partition: self.shared.partition,
@@ -364,7 +367,7 @@ impl Inner {
         self.log.purge(index).await?;
         let metrics = &self.shared.metrics;
         metrics.seals.inc();
-        metrics.sealed_bytes.inc_by(written.bytes);
+        metrics.sealed_bytes.inc_by(bytes);
         let took = self.clock.monotonic().saturating_duration_since(started);
         metrics.seal_seconds.observe(took.as_secs_f64());
         self.shared.state.read().stats().export(self.shared.partition, metrics);

@@ -1,17 +1,20 @@
-//! One series in memory: two open buffers and closed chunks.
+//! One series in memory: two open buffers, closed chunks, sealed ones.
 //!
 //! Samples newer than all before go to `open`, which lies in one window;
 //! others to `late`, which may span several. Both turn into chunks when full,
-//! at a window's border, at a cut and at a seal.
+//! at a window's border, at a cut and at a seal. This struct is there a
+//! million times: what a series does not have takes no room but a pointer.
 
 use std::sync::Arc;
 
-use varve_model::{Exemplar, Labels, window_end};
+use varve_model::{Exemplar, window_end};
 
 use crate::Result;
 use crate::buffer::{Buffer, Value};
 use crate::chunk::{Chunk, Data, Kind};
+use crate::dictionary::Pairs;
 use crate::exemplars::{ExemplarBuffer, same};
+use crate::sealed::{Files, Row};
 
 /// A buffer is closed and coded when it holds this many samples.
 const CHUNK_SAMPLES: usize = 120;
@@ -20,36 +23,39 @@ const CHUNK_SAMPLES: usize = 120;
 #[derive(Debug)]
 pub(crate) struct Series {
     pub(crate) reference: u64,
-    pub(crate) labels: Labels,
+    /// Hash of its labels in its tenant's map.
+    pub(crate) hash: u64,
+    /// Its labels in its tenant's dictionary.
+    pub(crate) pairs: Pairs,
     /// Time of its newest sample; `i64::MIN` when it never had one.
     pub(crate) newest: i64,
     pub(crate) open: Option<Arc<Buffer>>,
     pub(crate) late: Option<Arc<Buffer>>,
     pub(crate) exemplars: Option<Arc<ExemplarBuffer>>,
-    /// Shared with readers, so that a snapshot of many series is quick.
-    pub(crate) chunks: Arc<Vec<Chunk>>,
-    /// Whether a seal that is durable names it.
-    pub(crate) sealed: bool,
-    /// Bytes of its labels and of its places in the index.
-    fixed: usize,
+    /// Closed and not sealed, oldest first. Shared with readers, so that a
+    /// snapshot of many series is quick.
+    pub(crate) chunks: Option<Arc<Vec<Chunk>>>,
+    /// In files.
+    pub(crate) sealed: Arc<[Row]>,
+    /// Whether a file that a durable seal names has its labels.
+    pub(crate) named: bool,
     /// Bytes that its tenant's account holds for it.
-    pub(crate) charged: usize,
+    pub(crate) charged: u32,
 }
 
 impl Series {
-    pub(crate) fn new(reference: u64, labels: Labels) -> Self {
-        // References in postings, and the two maps that name the series.
-        let fixed = labels.memory() + 8 * labels.len() + 96;
+    pub(crate) fn new(reference: u64, hash: u64, pairs: Pairs) -> Self {
         Self {
             reference,
-            labels,
-            fixed,
+            hash,
+            pairs,
             newest: i64::MIN,
             open: None,
             late: None,
             exemplars: None,
-            chunks: Arc::default(),
-            sealed: false,
+            chunks: None,
+            sealed: Arc::default(),
+            named: false,
             charged: 0,
         }
     }
@@ -59,7 +65,27 @@ impl Series {
         self.open.is_none()
             && self.late.is_none()
             && self.exemplars.is_none()
-            && self.chunks.is_empty()
+            && self.unsealed().is_empty()
+            && self.sealed.is_empty()
+    }
+
+    /// Closed chunks that are in no file.
+    pub(crate) fn unsealed(&self) -> &[Chunk] {
+        self.chunks.as_deref().map_or(&[], Vec::as_slice)
+    }
+
+    /// All closed chunks, the sealed ones first.
+    pub(crate) fn closed<'a>(&'a self, files: &'a Files) -> impl Iterator<Item = Chunk> + 'a {
+        files.chunks(&self.sealed).chain(self.unsealed().iter().cloned())
+    }
+
+    /// Kind, first and last time of all closed chunks.
+    pub(crate) fn spans<'a>(
+        &'a self,
+        files: &'a Files,
+    ) -> impl Iterator<Item = (Kind, i64, i64)> + 'a {
+        let unsealed = self.unsealed().iter().map(|c| (c.kind, c.min, c.max));
+        self.sealed.iter().filter_map(|row| files.span(row)).chain(unsealed)
     }
 
     /// Adds a sample newer than all before.
@@ -127,18 +153,26 @@ impl Series {
 
     fn close_exemplars(&mut self) {
         if let Some(buffer) = self.exemplars.take() {
-            Arc::make_mut(&mut self.chunks).extend(Chunk::close_exemplars(&buffer));
+            Chunk::close_exemplars(&buffer).into_iter().for_each(|chunk| self.add(chunk));
         }
     }
 
     fn close(&mut self, buffer: &Arc<Buffer>, code: bool) -> Result<()> {
         for mut chunk in Chunk::close(buffer) {
             if code {
-                chunk.data = Data::Coded(chunk.code(&self.labels)?);
+                chunk.data = Data::Coded(chunk.code()?);
             }
-            Arc::make_mut(&mut self.chunks).push(chunk);
+            self.add(chunk);
         }
         Ok(())
+    }
+
+    fn add(&mut self, chunk: Chunk) {
+        let chunks = Arc::make_mut(self.chunks.get_or_insert_default());
+        if chunks.len() == chunks.capacity() {
+            chunks.reserve_exact(1 + chunks.len() / 2);
+        }
+        chunks.push(chunk);
     }
 
     /// Turns all buffers into chunks without coding them.
@@ -170,29 +204,61 @@ impl Series {
         Ok(())
     }
 
+    /// Drops the chunks that `leaves` takes by their window and the index of
+    /// their last entry.
+    pub(crate) fn release(&mut self, files: &Files, leaves: impl Fn(i64, u64) -> bool) {
+        let gone = |row: &Row| files.section(row).is_some_and(|s| leaves(s.window, s.index));
+        if self.sealed.iter().any(gone) {
+            self.sealed = self.sealed.iter().filter(|row| !gone(row)).copied().collect();
+        }
+        let gone = |c: &Chunk| leaves(c.window(), c.last_index);
+        if self.unsealed().iter().any(gone) {
+            let left: Vec<Chunk> = self.unsealed().iter().filter(|c| !gone(c)).cloned().collect();
+            self.chunks = (!left.is_empty()).then(|| Arc::new(left));
+        }
+    }
+
+    /// The first `taken` unsealed chunks and the sealed ones at `merged`
+    /// (sorted) are now what `rows` tell of.
+    pub(crate) fn place(&mut self, taken: usize, merged: &[u32], rows: &[Row]) {
+        let kept = (0u32..).zip(self.sealed.iter());
+        let kept = kept.filter(|(i, _)| merged.binary_search(i).is_err()).map(|(_, row)| row);
+        self.sealed = kept.chain(rows).copied().collect();
+        let left = self.unsealed().get(taken..).unwrap_or_default().to_vec();
+        self.chunks = (!left.is_empty()).then(|| Arc::new(left));
+    }
+
     /// The value at a time in the buffers.
     pub(crate) fn buffered(&self, time: i64) -> Option<Value> {
         let get = |b: &Option<Arc<Buffer>>| b.as_ref().and_then(|b| b.get(time));
         get(&self.open).or_else(|| get(&self.late))
     }
 
-    /// Positions of the chunks that may hold a sample at a time.
-    pub(crate) fn chunks_at(&self, time: i64) -> impl Iterator<Item = usize> {
+    /// The chunks that may hold a sample at a time.
+    pub(crate) fn chunks_at<'a>(
+        &'a self,
+        files: &'a Files,
+        time: i64,
+    ) -> impl Iterator<Item = Chunk> + 'a {
         let at = move |c: &Chunk| c.kind != Kind::Exemplar && c.min <= time && time <= c.max;
-        self.chunks.iter().enumerate().filter(move |(_, c)| at(c)).map(|(i, _)| i)
+        self.closed(files).filter(at)
     }
 
     /// Bytes of memory behind the series, its place in the index included.
     pub(crate) fn memory(&self) -> usize {
-        let buffer = |b: &Option<Arc<Buffer>>| b.as_ref().map_or(0, |b| b.memory());
-        let chunks: usize = self.chunks.iter().map(Chunk::memory).sum();
-        let unused = (self.chunks.capacity() - self.chunks.len()) * size_of::<Chunk>();
-        size_of::<Self>()
-            + self.fixed
+        let buffer = |b: &Option<Arc<Buffer>>| b.as_ref().map_or(0, |b| 16 + b.memory());
+        let chunks = self.chunks.as_ref().map_or(0, |chunks| {
+            let unused = (chunks.capacity() - chunks.len()) * size_of::<Chunk>();
+            40 + unused + chunks.iter().map(Chunk::memory).sum::<usize>()
+        });
+        let sealed = if self.sealed.is_empty() { 0 } else { 16 + size_of_val(&*self.sealed) };
+        // The pairs, and the place in the map of labels.
+        let fixed = size_of::<Self>() + 16 + size_of_val(&*self.pairs) + 12;
+        fixed
             + buffer(&self.open)
             + buffer(&self.late)
-            + self.exemplars.as_ref().map_or(0, |b| b.memory())
+            + self.exemplars.as_ref().map_or(0, |b| 16 + b.memory())
             + chunks
-            + unused
+            + sealed
     }
 }

@@ -5,16 +5,15 @@
 //! for one entry at a time and never while a file is read.
 
 use std::collections::{BTreeMap, HashSet};
-use std::sync::Arc;
 
 use varve_log::{Entry, EntryKind};
 use varve_model::TenantId;
 use varve_wire::batch::{SeriesId, WriteBatch};
 
-use crate::chunk::Chunk;
+use crate::chunk::{Chunk, Kind};
 use crate::entry::{ConfigEntry, CutEntry, SealEntry, ShippedEntry};
 use crate::seal::{Job, Placement};
-use crate::series::Series;
+use crate::sealed::Files;
 use crate::tenant::{Loaded, Refused, Tenant};
 use crate::windows::{CutState, ShippedState, Windows};
 use crate::{AppendOutcome, Cut, HeadError, Refusal, RefusalReason, Result};
@@ -31,6 +30,8 @@ pub(crate) struct State {
     pub(crate) next_reference: u64,
     pub(crate) windows: Windows,
     pub(crate) tenants: BTreeMap<TenantId, Tenant>,
+    /// What the sealed chunks of all series lie in.
+    pub(crate) files: Files,
 }
 
 /// A decoded entry.
@@ -90,6 +91,7 @@ impl Default for State {
             next_reference: 1,
             windows: Windows::default(),
             tenants: BTreeMap::new(),
+            files: Files::default(),
         }
     }
 }
@@ -107,9 +109,9 @@ impl State {
         for series in &batch.series {
             let reference = match &series.id {
                 SeriesId::Known(reference) => *reference,
-                SeriesId::New(labels) => tenant.by_labels.get(labels).copied().unwrap_or(0),
+                SeriesId::New(labels) => tenant.find(labels).unwrap_or(0),
             };
-            tenant.sealed_at(reference, series, &mut out);
+            tenant.sealed_at(reference, series, &self.files, &mut out);
         }
         out
     }
@@ -162,12 +164,12 @@ impl State {
             let reference = match id {
                 SeriesId::Known(reference) => reference,
                 SeriesId::New(labels) => {
-                    let reference = match tenant.by_labels.get(&labels) {
-                        Some(reference) => *reference,
+                    let reference = match tenant.find(&labels) {
+                        Some(reference) => reference,
                         None => {
                             let reference = self.next_reference;
                             self.next_reference = self.next_reference.saturating_add(1);
-                            tenant.add(Series::new(reference, labels));
+                            tenant.add(reference, &labels, |_| {});
                             reference
                         }
                     };
@@ -175,7 +177,8 @@ impl State {
                     reference
                 }
             };
-            let told = tenant.apply(reference, series, index, &mut self.windows, loaded)?;
+            let told =
+                tenant.apply(reference, series, index, &mut self.windows, (&self.files, loaded))?;
             outcome.samples += told.samples;
             outcome.histograms += told.histograms;
             outcome.exemplars += told.exemplars;
@@ -188,7 +191,7 @@ impl State {
     /// Positions of the series whose reference the tenant does not have.
     pub(crate) fn unknown(&self, batch: &WriteBatch) -> Vec<u32> {
         let tenant = self.tenants.get(&batch.tenant);
-        let known = |r: &u64| tenant.is_some_and(|t| t.series.contains_key(r));
+        let known = |r: &u64| tenant.is_some_and(|t| t.series.contains(*r));
         (0u32..)
             .zip(&batch.series)
             .filter(|(_, s)| matches!(&s.id, SeriesId::Known(r) if !known(r)))
@@ -210,19 +213,23 @@ impl State {
                 }
             }
         }
-        let Self { tenants, windows, .. } = self;
-        let stays = |c: &Chunk| {
-            let cut = windows.cut_of(c);
-            cut.is_none_or(|cut| !leaving.contains(&(c.window(), cut.number)))
+        let Self { tenants, windows, files, .. } = self;
+        let leaves = |window, index| {
+            let cut = windows.cut_at(window, index);
+            cut.is_some_and(|cut| leaving.contains(&(window, cut.number)))
         };
         for tenant in tenants.values_mut() {
+            tenant.untold.clear();
             for series in tenant.series.values_mut() {
-                if !leaving.is_empty() && !series.chunks.iter().all(stays) {
-                    let chunks = Arc::make_mut(&mut series.chunks);
-                    chunks.retain(stays);
-                    chunks.shrink_to(chunks.len() + 2);
+                if !leaving.is_empty() {
+                    series.release(files, leaves);
                 }
                 series.close_all()?;
+                let samples = series.spans(files).filter(|(kind, ..)| *kind != Kind::Exemplar);
+                let told = samples.map(|(_, _, max)| max).max().unwrap_or(i64::MIN);
+                if told != series.newest && !series.is_empty() {
+                    tenant.untold.push((series.reference, series.newest));
+                }
                 Tenant::charge(&mut tenant.memory, series);
             }
             tenant.remove_empty();
@@ -259,28 +266,14 @@ impl State {
         }
     }
 
-    /// Lets go of what a durable seal has written to files.
-    pub(crate) fn place(&mut self, placement: Placement) {
-        self.sealed = placement.index;
-        for (id, series) in placement.tenants {
-            let Some(tenant) = self.tenants.get_mut(&id) else { continue };
-            for (reference, chunks) in series {
-                let Some(series) = tenant.series.get_mut(&reference) else { continue };
-                series.sealed = true;
-                let there = Arc::make_mut(&mut series.chunks);
-                let mut replaced = HashSet::new();
-                for (positions, chunk) in chunks {
-                    let mut positions = positions.into_iter();
-                    if let Some(first) = positions.next().and_then(|p| there.get_mut(p)) {
-                        *first = chunk;
-                    }
-                    replaced.extend(positions);
-                }
-                let mut position = 0..;
-                there.retain(|_| !position.next().is_some_and(|p| replaced.contains(&p)));
-                there.shrink_to(there.len() + 2);
-                Tenant::charge(&mut tenant.memory, series);
-            }
+    /// Lets go of what a durable seal has written to files: of some series.
+    pub(crate) fn place(&mut self, id: &TenantId, placement: &Placement) {
+        let Some(tenant) = self.tenants.get_mut(id) else { return };
+        for placed in placement.iter() {
+            let Some(series) = tenant.series.get_mut(placed.reference) else { continue };
+            series.named = true;
+            series.place(placed.taken, placed.merged, placed.rows);
+            Tenant::charge(&mut tenant.memory, series);
         }
     }
 }

@@ -3,16 +3,19 @@
 //! It alone changes the state (sealed chunks find their place through it
 //! too), so that what it read before locking is still true when it writes.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use parking_lot::RwLock;
 use tokio::sync::{mpsc, oneshot, watch};
 use varve_log::{Entry, LogError, LogEvent};
 
-use crate::chunk::Data;
+use varve_model::TenantId;
+
+use crate::file::SealFile;
 use crate::seal::{Job, Placement};
 use crate::state::{Applied, Command, State};
-use crate::tenant::Loaded;
+use crate::tenant::{self, Loaded};
 use crate::waiters::Waiters;
 use crate::{AppendOutcome, HeadError, Metrics, Result};
 
@@ -26,10 +29,15 @@ pub(crate) struct Shared {
     pub(crate) metrics: Metrics,
 }
 
-/// A seal's files are durable: the state may let go of what they hold.
-pub(crate) struct Place {
-    pub(crate) placement: Placement,
-    pub(crate) done: oneshot::Sender<()>,
+/// A seal's files are durable: the state may let go of what they hold. In
+/// steps, so that neither readers nor the log wait for all of it.
+pub(crate) enum Place {
+    /// The new file, and the place that rows know it by.
+    File(u16, Arc<SealFile>),
+    /// Where the chunks of some series are.
+    Series(TenantId, Placement),
+    /// That was all: the index of the seal, and the files that count.
+    Done(u64, BTreeSet<u64>, oneshot::Sender<()>),
 }
 
 impl Shared {
@@ -38,6 +46,20 @@ impl Shared {
         let reason = self.failure.borrow().clone();
         let reason = reason.unwrap_or_else(|| "it was closed".to_owned());
         HeadError::Stopped { partition: self.partition, reason }
+    }
+
+    fn place(&self, place: Place) {
+        let mut state = self.state.write();
+        match place {
+            Place::File(place, file) => state.files.set(place, file),
+            Place::Series(tenant, placement) => state.place(&tenant, &placement),
+            Place::Done(index, named, done) => {
+                state.sealed = index;
+                state.files.retain(|file| named.contains(&file.id));
+                // Whoever sealed may have gone away.
+                let _ = done.send(());
+            }
+        }
     }
 
     fn fail(&self, error: &dyn std::fmt::Display) {
@@ -70,10 +92,8 @@ pub(crate) async fn run(
     let error = loop {
         tokio::select! {
             place = places.recv() => {
-                let Some(Place { placement, done }) = place else { break None };
-                shared.state.write().place(placement);
-                // Whoever sealed may have gone away.
-                let _ = done.send(());
+                let Some(place) = place else { break None };
+                shared.place(place);
             }
             event = events.recv() => match event {
                 Some(LogEvent::Entry(entry)) => match apply(&shared, &entry) {
@@ -137,8 +157,8 @@ fn apply(shared: &Shared, entry: &Entry) -> Result<Applied> {
         };
         drop(state);
         for (chunk, labels) in wanted {
-            if let Data::Sealed(sealed) = &chunk.data {
-                loaded.insert((sealed.file.id, sealed.offset), chunk.decode(&labels)?);
+            if let Some(place) = tenant::place(&chunk) {
+                loaded.insert(place, chunk.decode(|| labels)?);
             }
         }
     }

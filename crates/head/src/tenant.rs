@@ -5,8 +5,10 @@
 //! force, all of which follow from the log.
 
 use std::collections::{BTreeMap, HashMap};
+use std::hash::BuildHasher;
 use std::sync::Arc;
 
+use hashbrown::{DefaultHashBuilder, HashTable};
 use varve_model::{Labels, Metadata, WINDOW_MS, window_end};
 use varve_wire::batch::BatchSeries;
 
@@ -14,8 +16,11 @@ use crate::RefusalReason;
 use crate::Result;
 use crate::buffer::{Buffer, Value};
 use crate::chunk::{Chunk, Data};
+use crate::dictionary::{PairId, Pairs};
 use crate::index::Index;
+use crate::sealed::Files;
 use crate::series::Series;
+use crate::series_map::SeriesMap;
 use crate::windows::Windows;
 
 /// Samples lie strictly within ±this, so that every one has a whole window.
@@ -30,8 +35,10 @@ const MAX_FAMILIES: usize = 100_000;
 /// One tenant's series and their index.
 #[derive(Debug)]
 pub(crate) struct Tenant {
-    pub(crate) series: HashMap<u64, Series>,
-    pub(crate) by_labels: HashMap<Labels, u64>,
+    pub(crate) series: SeriesMap,
+    /// References by the hash of the labels.
+    by_labels: HashTable<u64>,
+    hasher: DefaultHashBuilder,
     pub(crate) index: Index,
     pub(crate) metadata: BTreeMap<Arc<str>, Vec<Metadata>>,
     /// Highest time of an accepted sample; `i64::MIN` when there is none.
@@ -39,6 +46,8 @@ pub(crate) struct Tenant {
     pub(crate) out_of_order: i64,
     /// The highest catalog version whose commit let samples leave.
     pub(crate) released_at: u64,
+    /// Newest times of series whose chunks did not tell at the last seal.
+    pub(crate) untold: Vec<(u64, i64)>,
     /// Bytes of memory behind the series.
     pub(crate) memory: usize,
 }
@@ -63,8 +72,19 @@ pub(crate) struct Refused {
     pub(crate) max_time: i64,
 }
 
-/// Sealed chunks that were read before the state was locked, by file and offset.
-pub(crate) type Loaded = HashMap<(u64, u64), Arc<Buffer>>;
+/// File and offset of a sealed chunk.
+type Place = (u64, u64);
+
+/// Sealed chunks that were read before the state was locked.
+pub(crate) type Loaded = HashMap<Place, Arc<Buffer>>;
+
+/// Where a chunk lies when it is sealed.
+pub(crate) fn place(chunk: &Chunk) -> Option<Place> {
+    match &chunk.data {
+        Data::Sealed(sealed) => Some((sealed.file.id, sealed.offset)),
+        _ => None,
+    }
+}
 
 /// What an admission decided.
 enum Admission {
@@ -78,49 +98,81 @@ enum Admission {
 impl Default for Tenant {
     fn default() -> Self {
         Self {
-            series: HashMap::new(),
-            by_labels: HashMap::new(),
+            series: SeriesMap::default(),
+            by_labels: HashTable::new(),
+            hasher: DefaultHashBuilder::default(),
             index: Index::default(),
             metadata: BTreeMap::new(),
             max_time: i64::MIN,
             out_of_order: DEFAULT_OUT_OF_ORDER,
             released_at: 0,
+            untold: Vec::new(),
             memory: 0,
         }
     }
 }
 
 impl Tenant {
-    /// Takes a series with a reference higher than all before.
-    pub(crate) fn add(&mut self, mut series: Series) {
-        self.index.add(series.reference, &series.labels);
-        self.by_labels.insert(series.labels.clone(), series.reference);
-        series.charged = series.memory();
-        self.memory += series.charged;
-        self.series.insert(series.reference, series);
+    /// The reference of the series with these labels.
+    pub(crate) fn find(&self, labels: &Labels) -> Option<u64> {
+        let hash = self.hasher.hash_one(labels.as_bytes());
+        let is = |r: &u64| {
+            let series = self.series.get(*r);
+            series.is_some_and(|s| s.hash == hash && self.index.is(&s.pairs, labels))
+        };
+        self.by_labels.find(hash, is).copied()
+    }
+
+    /// Takes new labels under a reference higher than all before; `fill` gives
+    /// the series what it has already.
+    pub(crate) fn add(&mut self, reference: u64, labels: &Labels, fill: impl FnOnce(&mut Series)) {
+        let hash = self.hasher.hash_one(labels.as_bytes());
+        let mut series = Series::new(reference, hash, self.index.add(reference, labels));
+        fill(&mut series);
+        Self::charge(&mut self.memory, &mut series);
+        self.series.insert(series);
+        let hash_of = |r: &u64| self.series.get(*r).map_or(0, |s| s.hash);
+        self.by_labels.insert_unique(hash, reference, hash_of);
+    }
+
+    /// The pairs of a series.
+    pub(crate) fn pairs(&self, reference: u64) -> Option<&[PairId]> {
+        self.series.get(reference).map(|s| &*s.pairs)
+    }
+
+    /// The labels of a series; empty when there is none.
+    pub(crate) fn labels(&self, reference: u64) -> Labels {
+        let series = self.series.get(reference);
+        series.map_or_else(Labels::empty, |s| self.index.dictionary().labels(&s.pairs))
     }
 
     /// Removes the series that hold nothing.
     pub(crate) fn remove_empty(&mut self) {
         let empty = self.series.values().filter(|s| s.is_empty());
-        let mut gone: Vec<(u64, Labels)> = empty.map(|s| (s.reference, s.labels.clone())).collect();
+        let mut gone: Vec<(u64, Pairs)> =
+            empty.map(|s| (s.reference, Arc::clone(&s.pairs))).collect();
         if gone.is_empty() {
             return;
         }
         gone.sort_unstable_by_key(|(r, _)| *r);
         self.index.remove(&gone);
-        for (reference, labels) in &gone {
-            self.by_labels.remove(labels);
-            if let Some(series) = self.series.remove(reference) {
-                self.memory -= series.charged.min(self.memory);
+        for (reference, _) in &gone {
+            let Some(series) = self.series.remove(*reference) else { continue };
+            self.memory = self.memory.saturating_sub(series.charged as usize);
+            if let Ok(place) = self.by_labels.find_entry(series.hash, |r| r == reference) {
+                place.remove();
             }
+        }
+        let hash_of = |r: &u64| self.series.get(*r).map_or(0, |s| s.hash);
+        if self.by_labels.len() * 4 < self.by_labels.capacity() {
+            self.by_labels.shrink_to_fit(hash_of);
         }
     }
 
     /// Brings a series' account up to date.
     pub(crate) fn charge(memory: &mut usize, series: &mut Series) {
-        let now = series.memory();
-        *memory = (*memory + now).saturating_sub(series.charged);
+        let now = u32::try_from(series.memory()).unwrap_or(u32::MAX);
+        *memory = (*memory + now as usize).saturating_sub(series.charged as usize);
         series.charged = now;
     }
 
@@ -146,21 +198,17 @@ impl Tenant {
         &self,
         reference: u64,
         batch: &BatchSeries,
+        files: &Files,
         out: &mut Vec<(Chunk, Labels)>,
     ) {
-        let Some(series) = self.series.get(&reference) else { return };
-        let mut wanted: Vec<usize> = batch
-            .floats
-            .times
-            .iter()
-            .chain(&batch.histograms.times)
-            .filter(|t| **t <= series.newest)
-            .flat_map(|t| series.chunks_at(*t))
-            .filter(|i| series.chunks[*i].is_sealed())
-            .collect();
-        wanted.sort_unstable();
-        wanted.dedup();
-        out.extend(wanted.into_iter().map(|i| (series.chunks[i].clone(), series.labels.clone())));
+        let Some(series) = self.series.get(reference) else { return };
+        let mut wanted: HashMap<Place, Chunk> = HashMap::new();
+        let times = batch.floats.times.iter().chain(&batch.histograms.times);
+        for time in times.filter(|t| **t <= series.newest) {
+            let there = series.chunks_at(files, *time);
+            wanted.extend(there.filter_map(|c| Some((place(&c)?, c))));
+        }
+        out.extend(wanted.into_values().map(|chunk| (chunk, self.labels(reference))));
     }
 
     /// Applies one series of a batch.
@@ -170,11 +218,10 @@ impl Tenant {
         batch: BatchSeries,
         index: u64,
         windows: &mut Windows,
-        loaded: &Loaded,
+        (files, loaded): (&Files, &Loaded),
     ) -> Result<SeriesOutcome> {
         let mut outcome = SeriesOutcome::default();
-        let Some(series) = self.series.get_mut(&reference) else { return Ok(outcome) };
-        let mut decoded: HashMap<usize, Arc<Buffer>> = HashMap::new();
+        let Some(series) = self.series.get_mut(reference) else { return Ok(outcome) };
         for (time, value, start) in in_order(&batch) {
             let is_float = matches!(value, Value::Float(_));
             let admission = Admit {
@@ -182,8 +229,8 @@ impl Tenant {
                 max_time: &mut self.max_time,
                 out_of_order: self.out_of_order,
                 windows: &mut *windows,
+                files,
                 loaded,
-                decoded: &mut decoded,
                 index,
             }
             .sample(time, value, start)?;
@@ -219,8 +266,8 @@ struct Admit<'a> {
     max_time: &'a mut i64,
     out_of_order: i64,
     windows: &'a mut Windows,
+    files: &'a Files,
     loaded: &'a Loaded,
-    decoded: &'a mut HashMap<usize, Arc<Buffer>>,
     index: u64,
 }
 
@@ -233,10 +280,12 @@ impl Admit<'_> {
         if time > self.series.newest {
             self.series.push(time, value, start, self.index)?;
         } else {
-            if let Some(there) = self.series.buffered(time) {
-                return Ok(told(&there, &value));
+            let buffered = self.series.buffered(time).map(|there| told(&there, &value));
+            if let Some(Admission::There) = buffered {
+                return Ok(Admission::There);
             }
-            if let Some(admission) = self.in_chunks(time, &value)? {
+            // A shipped chunk may hold this value beside a later one.
+            if let Some(admission) = self.in_chunks(time, &value)?.or(buffered) {
                 return Ok(admission);
             }
             if time <= self.max_time.saturating_sub(self.out_of_order) {
@@ -252,27 +301,14 @@ impl Admit<'_> {
     /// Looks among the closed chunks. A different value in a shipped one is no
     /// reason to refuse: the merge of blocks decides.
     fn in_chunks(&mut self, time: i64, value: &Value) -> Result<Option<Admission>> {
-        let places: Vec<usize> = self.series.chunks_at(time).collect();
         let mut verdict = None;
-        for i in places {
-            let chunk = &self.series.chunks[i];
-            let buffer = match self.decoded.get(&i) {
+        for chunk in self.series.chunks_at(self.files, time) {
+            let buffer = match place(&chunk).and_then(|p| self.loaded.get(&p)) {
                 Some(buffer) => Arc::clone(buffer),
-                None => {
-                    let loaded = match &chunk.data {
-                        Data::Sealed(s) => self.loaded.get(&(s.file.id, s.offset)).cloned(),
-                        _ => None,
-                    };
-                    let buffer = match loaded {
-                        Some(buffer) => buffer,
-                        None => chunk.decode(&self.series.labels)?,
-                    };
-                    self.decoded.insert(i, Arc::clone(&buffer));
-                    buffer
-                }
+                None => chunk.decode(Labels::empty)?,
             };
             let Some(there) = buffer.get(time) else { continue };
-            let shipped = self.windows.cut_of(chunk).is_some_and(|c| c.shipped.is_some());
+            let shipped = self.windows.cut_of(&chunk).is_some_and(|c| c.shipped.is_some());
             match told(&there, value) {
                 Admission::Refused(_) if shipped => {}
                 Admission::Refused(reason) => verdict = Some(Admission::Refused(reason)),

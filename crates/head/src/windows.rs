@@ -74,6 +74,13 @@ impl Windows {
         self.by_end.entry(end).or_default().uncut += count;
     }
 
+    /// Takes back what [`Windows::add_uncut`] noted.
+    pub(crate) fn take_uncut(&mut self, end: i64, count: u64) {
+        if let Some(window) = self.by_end.get_mut(&end) {
+            window.uncut = window.uncut.saturating_sub(count);
+        }
+    }
+
     pub(crate) fn find(&self, end: i64, number: u64) -> Option<&CutState> {
         self.by_end.get(&end)?.cuts.iter().find(|c| c.number == number)
     }

@@ -89,6 +89,13 @@ impl Labels {
         Ok(Self::encode(refs.into_iter()))
     }
 
+    /// Puts a label set together again from pairs that were taken out of one:
+    /// sorted by name, none twice, no string empty or too long.
+    pub fn from_sorted<'a>(pairs: impl Iterator<Item = (&'a str, &'a str)> + Clone) -> Self {
+        debug_assert!(pairs.clone().is_sorted_by(|a, b| a.0 < b.0), "pairs are sorted by name");
+        Self::encode(pairs)
+    }
+
     /// Takes the encoding that [`Labels::as_bytes`] gives, after checking it.
     ///
     /// # Errors

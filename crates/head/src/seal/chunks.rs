@@ -11,11 +11,13 @@ use std::sync::Arc;
 use varve_log::{Disk, DiskFile};
 use varve_model::{TenantId, window_end};
 
-use crate::chunk::{Chunk, Coded, Data, Kind, Sealed};
+use crate::chunk::{Chunk, Coded, Data, Kind};
 use crate::codec::{Malformed, Reader, put_bytes, put_i64, put_u64};
 use crate::entry::take_tenant;
 use crate::file::SealFile;
 use crate::seal::names::malformed;
+use crate::sealed::{Row, Sections};
+use crate::windows::Windows;
 use crate::{HeadError, Result};
 
 pub(crate) const MAGIC: &[u8; 8] = b"VRVCHNK1";
@@ -31,7 +33,7 @@ const MAX_TIME: i64 = i64::MAX / 2;
 
 /// One chunk as the index names it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Row {
+pub(crate) struct IndexRow {
     pub(crate) kind: Kind,
     /// Whether it replaces all chunks of earlier files that are of the same
     /// series, kind, window and cut.
@@ -42,104 +44,135 @@ pub(crate) struct Row {
     pub(crate) last_index: u64,
     pub(crate) offset: u64,
     pub(crate) len: u32,
-    pub(crate) times: u32,
-    pub(crate) values: u32,
-    pub(crate) crc: u32,
 }
 
-/// Bit of the kind byte that says [`Row::merged`].
+/// Bit of the kind byte that says [`IndexRow::merged`].
 const MERGED: u8 = 0x80;
 
-impl Row {
-    /// The chunk, in its file.
-    pub(crate) fn chunk(&self, file: &Arc<SealFile>) -> Chunk {
-        let sealed = Sealed {
-            file: Arc::clone(file),
-            offset: self.offset,
-            len: self.len,
-            times: self.times,
-            values: self.values,
-            crc: self.crc,
-        };
-        Chunk {
-            kind: self.kind,
-            count: self.count,
-            min: self.min,
-            max: self.max,
-            last_index: self.last_index,
-            data: Data::Sealed(sealed),
-        }
+impl IndexRow {
+    /// The chunk, without its content.
+    pub(crate) fn chunk(&self) -> Chunk {
+        let Self { kind, count, min, max, last_index, .. } = *self;
+        Chunk { kind, count, min, max, last_index, data: Data::Coded(Coded::default()) }
     }
 }
 
 /// Chunks of one tenant by series.
-pub(crate) type TenantRows = (TenantId, Vec<(u64, Vec<Row>)>);
+pub(crate) type TenantRows = (TenantId, Vec<(u64, Vec<IndexRow>)>);
 
-/// Writes a new file of samples.
+/// Writes a new file of samples: tenant by tenant, series by series in the
+/// order of their references, chunk by chunk.
 pub(crate) struct Writer<'a> {
     path: &'a Path,
     file: Arc<dyn DiskFile>,
+    /// The place that the file is to get in memory.
+    place: u16,
     pending: Vec<u8>,
     written: u64,
     crc: u32,
-    windows: Vec<i64>,
+    sections: Sections,
+    tenants: Vec<TenantIndex>,
+}
+
+/// The index of one tenant, as far as it is written.
+struct TenantIndex {
+    tenant: TenantId,
+    series: u64,
+    last: u64,
+    bytes: Vec<u8>,
 }
 
 impl<'a> Writer<'a> {
-    pub(crate) fn create(disk: &dyn Disk, path: &'a Path) -> Result<Self> {
+    /// Begins a file; `windows` tell what the chunks have in common.
+    pub(crate) fn create(
+        disk: &dyn Disk,
+        path: &'a Path,
+        place: u16,
+        windows: Windows,
+    ) -> Result<Self> {
         let file = disk.create(path).map_err(HeadError::io("create", path))?;
-        let pending = MAGIC.to_vec();
-        Ok(Self { path, file, pending, written: 0, crc: 0, windows: Vec::new() })
+        Ok(Self {
+            path,
+            file,
+            place,
+            pending: MAGIC.to_vec(),
+            written: 0,
+            crc: 0,
+            sections: Sections::new(windows),
+            tenants: Vec::new(),
+        })
     }
 
-    /// Adds a chunk; returns what the index must say of it.
-    pub(crate) fn push(&mut self, chunk: &Chunk, coded: &Coded, merged: bool) -> Result<Row> {
-        let offset = self.written + self.pending.len() as u64;
-        self.pending.extend_from_slice(&coded.bytes);
-        self.crc = crc32c::crc32c_append(self.crc, &coded.bytes);
-        if self.windows.last() != Some(&chunk.window()) {
-            self.windows.push(chunk.window());
+    /// What follows is of this tenant.
+    pub(crate) fn tenant(&mut self, tenant: &TenantId) {
+        let tenant = tenant.clone();
+        self.tenants.push(TenantIndex { tenant, series: 0, last: 0, bytes: Vec::new() });
+    }
+
+    /// What follows is so many chunks of this series.
+    pub(crate) fn series(&mut self, reference: u64, chunks: usize) {
+        if let Some(index) = self.tenants.last_mut() {
+            put_u64(&mut index.bytes, reference - index.last);
+            put_u64(&mut index.bytes, chunks as u64);
+            index.last = reference;
+            index.series += 1;
+        }
+    }
+
+    /// Adds a chunk; returns what is kept of it in memory.
+    pub(crate) fn chunk(&mut self, chunk: &Chunk, coded: &Coded, merged: bool) -> Result<Row> {
+        let before = self.pending.len();
+        let offset = self.written + before as u64;
+        coded.framed(&mut self.pending);
+        let framed = &self.pending[before..];
+        self.crc = crc32c::crc32c_append(self.crc, framed);
+        let too_large = || HeadError::corrupt(self.path, offset, "a chunk is too large to seal");
+        let len = u32::try_from(framed.len()).map_err(|_| too_large())?;
+        let section = self.sections.of(chunk).ok_or_else(too_large)?;
+        let row = Row::new(chunk, (self.place, section), (offset, len)).ok_or_else(too_large)?;
+        if let Some(TenantIndex { bytes, .. }) = self.tenants.last_mut() {
+            bytes.push(chunk.kind as u8 | if merged { MERGED } else { 0 });
+            put_u64(bytes, u64::from(chunk.count));
+            put_i64(bytes, chunk.min);
+            put_u64(bytes, chunk.max.wrapping_sub(chunk.min) as u64);
+            put_u64(bytes, chunk.last_index);
+            put_u64(bytes, u64::from(len));
         }
         if self.pending.len() >= WRITE_BYTES {
             self.flush()?;
         }
-        let len = u32::try_from(coded.bytes.len()).map_err(|_| {
-            HeadError::corrupt(self.path, offset, "a chunk of 4 GiB cannot be written")
-        })?;
-        Ok(Row {
-            kind: chunk.kind,
-            merged,
-            count: chunk.count,
-            min: chunk.min,
-            max: chunk.max,
-            last_index: chunk.last_index,
-            offset,
-            len,
-            times: coded.times,
-            values: coded.values,
-            crc: crc32c::crc32c(&coded.bytes),
-        })
+        Ok(row)
     }
 
     /// Writes index and footer; the file's bytes are durable when it returns.
-    pub(crate) fn finish(mut self, id: u64, rows: &[TenantRows]) -> Result<Arc<SealFile>> {
-        let index = encode_index(rows);
-        let offset = self.written + self.pending.len() as u64;
+    pub(crate) fn finish(mut self, id: u64) -> Result<Arc<SealFile>> {
+        let index_at = self.written + self.pending.len() as u64;
+        let (mut index_len, mut index_crc) = (0u64, 0u32);
+        let mut head = Vec::new();
+        put_u64(&mut head, self.tenants.len() as u64);
+        for TenantIndex { tenant, series, bytes, .. } in std::mem::take(&mut self.tenants) {
+            put_bytes(&mut head, tenant.as_str().as_bytes());
+            put_u64(&mut head, series);
+            for part in [std::mem::take(&mut head), bytes] {
+                index_len += part.len() as u64;
+                index_crc = crc32c::crc32c_append(index_crc, &part);
+                self.pending.extend_from_slice(&part);
+            }
+            self.flush()?;
+        }
+        debug_assert!(head.is_empty(), "a file of samples has tenants");
         let mut footer = Vec::with_capacity(FOOTER);
-        footer.extend_from_slice(&offset.to_le_bytes());
-        footer.extend_from_slice(&(index.len() as u64).to_le_bytes());
+        footer.extend_from_slice(&index_at.to_le_bytes());
+        footer.extend_from_slice(&index_len.to_le_bytes());
         footer.extend_from_slice(&self.crc.to_le_bytes());
-        footer.extend_from_slice(&crc32c::crc32c(&index).to_le_bytes());
+        footer.extend_from_slice(&index_crc.to_le_bytes());
         footer.extend_from_slice(&crc32c::crc32c(&footer).to_le_bytes());
         footer.extend_from_slice(MAGIC);
-        self.pending.extend_from_slice(&index);
         self.pending.extend_from_slice(&footer);
         self.flush()?;
         self.file.sync_data().map_err(HeadError::io("sync", self.path))?;
-        self.windows.sort_unstable();
-        self.windows.dedup();
-        let (path, file, windows) = (self.path.to_owned(), self.file, self.windows);
-        Ok(Arc::new(SealFile { id, path, file, windows }))
+        let (path, sections) = (self.path.to_owned(), self.sections.finish());
+        Ok(Arc::new(SealFile { id, path, file: self.file, sections }))
     }
 
     fn flush(&mut self) -> Result<()> {
@@ -150,33 +183,6 @@ impl<'a> Writer<'a> {
         self.pending.clear();
         Ok(())
     }
-}
-
-fn encode_index(rows: &[TenantRows]) -> Vec<u8> {
-    let mut out = Vec::new();
-    put_u64(&mut out, rows.len() as u64);
-    for (tenant, series) in rows {
-        put_bytes(&mut out, tenant.as_str().as_bytes());
-        put_u64(&mut out, series.len() as u64);
-        let mut previous = 0;
-        for (reference, chunks) in series {
-            put_u64(&mut out, reference - previous);
-            previous = *reference;
-            put_u64(&mut out, chunks.len() as u64);
-            for row in chunks {
-                out.push(row.kind as u8 | if row.merged { MERGED } else { 0 });
-                put_u64(&mut out, u64::from(row.count));
-                put_i64(&mut out, row.min);
-                put_u64(&mut out, row.max.wrapping_sub(row.min) as u64);
-                put_u64(&mut out, row.last_index);
-                put_u64(&mut out, u64::from(row.len));
-                put_u64(&mut out, u64::from(row.times));
-                put_u64(&mut out, u64::from(row.values));
-                out.extend_from_slice(&row.crc.to_le_bytes());
-            }
-        }
-    }
-    out
 }
 
 /// Reads an index whose chunks fill the file from the magic to `end`.
@@ -193,7 +199,7 @@ pub(crate) fn decode_index(bytes: &[u8], end: u64) -> Result<Vec<TenantRows>, Ma
             let step = r.u64()?;
             reference = reference.checked_add(step).filter(|_| step > 0).ok_or(at)?;
             let mut rows = Vec::new();
-            for _ in 0..r.count(12)? {
+            for _ in 0..r.count(6)? {
                 let row = decode_row(&mut r, offset)?;
                 offset += u64::from(row.len);
                 if offset > end {
@@ -212,33 +218,33 @@ pub(crate) fn decode_index(bytes: &[u8], end: u64) -> Result<Vec<TenantRows>, Ma
     Ok(tenants)
 }
 
-fn decode_row(r: &mut Reader<'_>, offset: u64) -> Result<Row, Malformed> {
+fn decode_row(r: &mut Reader<'_>, offset: u64) -> Result<IndexRow, Malformed> {
     let at = r.fail("chunk is impossible");
     let byte = r.u8()?;
     let merged = byte & MERGED != 0;
     let kind = Kind::from_u8(byte & !MERGED).ok_or_else(|| at.clone())?;
     let (count, min, span, last_index) = (r.u32()?, r.i64()?, r.u64()?, r.u64()?);
-    let (len, times, values, crc) = (r.u32()?, r.u32()?, r.u32()?, r.fixed_u32()?);
+    let len = r.u32()?;
     let max = i64::try_from(span).ok().and_then(|s| min.checked_add(s)).ok_or(at.clone())?;
-    let fits = u64::from(times) + u64::from(values) <= u64::from(len);
     let in_time = -MAX_TIME < min && max < MAX_TIME && window_end(min) == window_end(max);
-    if count == 0 || !fits || !in_time {
+    if count == 0 || len == 0 || !in_time {
         return Err(at);
     }
-    Ok(Row { kind, merged, count, min, max, last_index, offset, len, times, values, crc })
+    Ok(IndexRow { kind, merged, count, min, max, last_index, offset, len })
 }
 
-/// Opens a file: checks footer and index, and all samples if `verify`.
+/// Opens a file: checks footer and index, and all samples if `verify`. Its
+/// sections are for the caller to fill.
 pub(crate) fn open(
     disk: &dyn Disk,
     path: &Path,
     id: u64,
     verify: bool,
-) -> Result<(Arc<SealFile>, Vec<TenantRows>)> {
+) -> Result<(SealFile, Vec<TenantRows>)> {
     let file = disk.open(path).map_err(HeadError::io("open", path))?;
     let len = file.len().map_err(HeadError::io("read", path))?;
     let fail = |offset: u64, detail: &str| Err(HeadError::corrupt(path, offset, detail));
-    let mut file = SealFile { id, path: path.to_owned(), file, windows: Vec::new() };
+    let file = SealFile { id, path: path.to_owned(), file, sections: Vec::new() };
     let Some(footer_at) = len.checked_sub(FOOTER as u64).filter(|at| *at >= MAGIC.len() as u64)
     else {
         return fail(len, "too short for a footer");
@@ -267,17 +273,13 @@ pub(crate) fn open(
         // The chunk that is wrong is worth naming.
         for row in rows.iter().flat_map(|(_, s)| s).flat_map(|(_, rows)| rows) {
             let bytes = file.read(row.offset, row.len as usize)?;
-            if crc32c::crc32c(&bytes) != row.crc {
+            if Coded::unframe(bytes).is_err() {
                 return fail(row.offset, "samples do not match their checksum");
             }
         }
         return fail(MAGIC.len() as u64, "samples do not match their checksum");
     }
-    let chunks = rows.iter().flat_map(|(_, series)| series).flat_map(|(_, rows)| rows);
-    file.windows = chunks.map(|row| window_end(row.max)).collect();
-    file.windows.sort_unstable();
-    file.windows.dedup();
-    Ok((Arc::new(file), rows))
+    Ok((file, rows))
 }
 
 /// CRC-32C of the samples.

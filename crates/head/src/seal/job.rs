@@ -1,18 +1,23 @@
-//! What a seal has to write, taken from the state when its entry was applied.
+//! What a seal has to write, taken from the state slice by slice.
 //!
-//! Small chunks of one series and window that are in no cut are merged when
-//! there are several, so that what is kept of each in memory stays small
-//! however often seals come.
+//! The entry has closed all buffers; entries behind it only add chunks with
+//! higher indexes, and nothing else takes chunks away while the seal is under
+//! way. So a slice read later tells the same, and no copy of all series is
+//! made. Small chunks of one series and window that are in no cut are merged
+//! when there are several: what is kept of each stays small however often
+//! seals come.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use varve_model::{Labels, Metadata, TenantId};
+use varve_model::{Metadata, TenantId};
 
-use crate::chunk::{Chunk, Data, Kind};
-use crate::file::SealFile;
+use crate::chunk::{Chunk, Kind};
+use crate::dictionary::{Dictionary, Pairs};
+use crate::sealed::{Files, Row};
 use crate::series::Series;
 use crate::state::State;
+use crate::tenant::Tenant;
 use crate::windows::Windows;
 
 /// This many chunks of one series, kind and window are merged into one,
@@ -20,7 +25,7 @@ const MERGE_CHUNKS: usize = 4;
 /// unless they hold more samples than this together.
 const MERGE_SAMPLES: u64 = 1500;
 
-/// A snapshot of all that a manifest says, and of what no file holds yet.
+/// What a manifest says of the moment of the seal's entry.
 #[derive(Debug, Default)]
 pub(crate) struct Job {
     pub(crate) term: u64,
@@ -28,8 +33,8 @@ pub(crate) struct Job {
     pub(crate) next_reference: u64,
     pub(crate) windows: Windows,
     pub(crate) tenants: BTreeMap<TenantId, TenantJob>,
-    /// Files that hold samples of the state which are not written anew.
-    pub(crate) files: BTreeMap<u64, Arc<SealFile>>,
+    /// The place that the new file is to get; `None` when there is none.
+    pub(crate) place: Option<u16>,
 }
 
 /// One tenant's part of it.
@@ -39,126 +44,144 @@ pub(crate) struct TenantJob {
     pub(crate) out_of_order: i64,
     pub(crate) released_at: u64,
     pub(crate) metadata: BTreeMap<Arc<str>, Vec<Metadata>>,
-    /// Newest times of series whose chunks do not tell.
+    /// Newest times of series whose chunks do not tell, sorted.
     pub(crate) newest: Vec<(u64, i64)>,
-    /// All series, sorted by reference; true for those that no file names.
-    pub(crate) series: Vec<(u64, Labels, bool)>,
-    /// What to write, sorted by reference.
-    pub(crate) chunks: Vec<SeriesJob>,
+    /// Pages of the series that there were, sorted.
+    pub(crate) pages: Vec<u64>,
+    /// How many there were.
+    pub(crate) series: u64,
+}
+
+/// Some series of one tenant.
+pub(crate) struct Slice {
+    /// Those of which something is to be written, by reference.
+    pub(crate) series: Vec<SeriesJob>,
+    /// All of them, by reference.
+    pub(crate) all: Vec<(u64, Pairs)>,
+    /// Resolves their pairs.
+    pub(crate) dictionary: Dictionary,
+    /// Numbers of files that keep chunks of them.
+    pub(crate) files: BTreeSet<u64>,
 }
 
 /// What to write of one series.
-#[derive(Debug)]
 pub(crate) struct SeriesJob {
     pub(crate) reference: u64,
-    pub(crate) labels: Labels,
+    pub(crate) pairs: Pairs,
+    /// Whether no file names it.
+    pub(crate) new: bool,
+    /// How many unsealed chunks there are, from the first on.
+    pub(crate) taken: u32,
     pub(crate) groups: Vec<Group>,
 }
 
-/// Chunks of one kind, window and cut, with their positions in the series.
-#[derive(Debug, Default)]
+/// Chunks of one kind, window and cut.
 pub(crate) struct Group {
-    /// Already in files; to be merged with the new ones when there are any.
-    pub(crate) old: Vec<(usize, Chunk)>,
+    key: (Kind, i64, u64),
+    /// Already in files, to be merged with the new ones: where in the series.
+    pub(crate) old: Vec<(u32, Chunk)>,
     /// In memory.
-    pub(crate) new: Vec<(usize, Chunk)>,
+    pub(crate) new: Vec<Chunk>,
     /// Whether all become one.
     pub(crate) merge: bool,
 }
 
-/// Chunks of one series that are now in a file: which positions each replaces.
-pub(crate) type Placed = (u64, Vec<(Vec<usize>, Chunk)>);
-
-/// Where the chunks of a job lie now.
-#[derive(Debug, Default)]
-pub(crate) struct Placement {
-    /// Index of the seal.
-    pub(crate) index: u64,
-    pub(crate) tenants: Vec<(TenantId, Vec<Placed>)>,
-}
-
 impl Job {
-    /// Takes the snapshot; all buffers are closed.
+    /// What is told of the present moment; all buffers are closed.
     pub(crate) fn take(state: &State) -> Self {
-        let mut job = Self {
-            term: state.term,
-            index: state.applied,
-            next_reference: state.next_reference,
-            windows: state.windows.clone(),
-            ..Self::default()
-        };
-        for (id, tenant) in &state.tenants {
-            let mut part = TenantJob {
+        let tenant = |(id, tenant): (&TenantId, &Tenant)| {
+            let mut newest = tenant.untold.clone();
+            newest.sort_unstable();
+            let part = TenantJob {
                 max_time: tenant.max_time,
                 out_of_order: tenant.out_of_order,
                 released_at: tenant.released_at,
                 metadata: tenant.metadata.clone(),
-                newest: Vec::new(),
-                series: Vec::with_capacity(tenant.series.len()),
-                chunks: Vec::new(),
+                newest,
+                pages: tenant.series.pages(),
+                series: tenant.series.len() as u64,
             };
-            for series in tenant.series.values() {
-                let (reference, labels) = (series.reference, series.labels.clone());
-                part.series.push((reference, labels.clone(), !series.sealed));
-                let samples = series.chunks.iter().filter(|c| c.kind != Kind::Exemplar);
-                if samples.map(|c| c.max).max().unwrap_or(i64::MIN) != series.newest {
-                    part.newest.push((reference, series.newest));
-                }
-                let groups = job.groups(series);
-                if !groups.is_empty() {
-                    part.chunks.push(SeriesJob { reference, labels, groups });
-                }
-            }
-            part.newest.sort_unstable();
-            part.series.sort_unstable_by_key(|(reference, ..)| *reference);
-            part.chunks.sort_unstable_by_key(|series| series.reference);
-            job.tenants.insert(id.clone(), part);
+            (id.clone(), part)
+        };
+        Self {
+            term: state.term,
+            index: state.applied,
+            next_reference: state.next_reference,
+            windows: state.windows.clone(),
+            tenants: state.tenants.iter().map(tenant).collect(),
+            place: state.files.free(),
         }
-        job
     }
 
-    /// What to write of a series; keeps the files of what stays where it is.
-    fn groups(&mut self, series: &Series) -> Vec<Group> {
-        let mut groups: Vec<((Kind, i64, u64), Group)> = Vec::new();
-        for (position, chunk) in series.chunks.iter().enumerate() {
-            let cut = self.windows.cut_of(chunk).map_or(u64::MAX, |c| c.index);
-            let key = (chunk.kind, chunk.window(), cut);
-            let at = groups.iter().position(|(k, _)| *k == key).unwrap_or_else(|| {
-                groups.push((key, Group::default()));
-                groups.len() - 1
-            });
-            let group = &mut groups[at].1;
-            let side = if chunk.is_sealed() { &mut group.old } else { &mut group.new };
-            side.push((position, chunk.clone()));
-        }
-        for ((kind, _, cut), group) in &mut groups {
-            group.merge = *kind != Kind::Exemplar && *cut == u64::MAX && group.is_worth_merging();
-            if !group.merge {
-                for (_, chunk) in group.old.drain(..) {
-                    self.keep(&chunk);
-                }
+    /// The series of some pages, as they were at the seal's entry.
+    pub(crate) fn slice(&self, state: &State, tenant: &TenantId, pages: &[u64]) -> Slice {
+        let mut slice = Slice {
+            series: Vec::new(),
+            all: Vec::new(),
+            dictionary: Dictionary::default(),
+            files: BTreeSet::new(),
+        };
+        let Some(tenant) = state.tenants.get(tenant) else { return slice };
+        slice.dictionary = tenant.index.dictionary().clone();
+        let there = |s: &&Series| s.reference < self.next_reference;
+        for series in tenant.series.in_pages(pages).filter(there) {
+            let (reference, pairs) = (series.reference, Arc::clone(&series.pairs));
+            slice.all.push((reference, Arc::clone(&pairs)));
+            let taken = series.unsealed().iter().take_while(|c| c.last_index < self.index).count();
+            let groups = self.groups(series, taken, &state.files, &mut slice.files);
+            if !groups.is_empty() {
+                let (new, taken) = (!series.named, taken as u32);
+                slice.series.push(SeriesJob { reference, pairs, new, taken, groups });
             }
         }
-        groups.into_iter().map(|(_, group)| group).filter(|g| !g.new.is_empty()).collect()
+        slice
     }
 
-    /// Notes that a chunk stays in its file.
-    pub(crate) fn keep(&mut self, chunk: &Chunk) {
-        if let Data::Sealed(sealed) = &chunk.data {
-            self.files.entry(sealed.file.id).or_insert_with(|| Arc::clone(&sealed.file));
+    /// What to write of a series; notes the files of what stays where it is.
+    fn groups(
+        &self,
+        series: &Series,
+        taken: usize,
+        files: &Files,
+        keep: &mut BTreeSet<u64>,
+    ) -> Vec<Group> {
+        let mut groups: Vec<Group> = Vec::new();
+        let cut = |window, index| self.windows.cut_at(window, index).map_or(u64::MAX, |c| c.index);
+        for chunk in &series.unsealed()[..taken] {
+            let key = (chunk.kind, chunk.window(), cut(chunk.window(), chunk.last_index));
+            match groups.iter_mut().find(|g| g.key == key) {
+                Some(group) => group.new.push(chunk.clone()),
+                None => {
+                    let new = vec![chunk.clone()];
+                    groups.push(Group { key, old: Vec::new(), new, merge: false });
+                }
+            }
         }
-    }
-}
-
-impl Group {
-    fn is_worth_merging(&self) -> bool {
-        let samples: u64 = self.all().map(|(_, c)| u64::from(c.count)).sum();
-        let chunks = self.old.len() + self.new.len();
-        !self.new.is_empty() && chunks >= MERGE_CHUNKS && samples <= MERGE_SAMPLES
-    }
-
-    /// All chunks of the group.
-    pub(crate) fn all(&self) -> impl Iterator<Item = &(usize, Chunk)> {
-        self.old.iter().chain(&self.new)
+        let mut olds: Vec<(usize, u32, &Row)> = Vec::new();
+        for (at, row) in (0u32..).zip(series.sealed.iter()) {
+            let Some(section) = files.section(row) else { continue };
+            let key = (section.kind, section.window, cut(section.window, section.index));
+            match groups.iter().position(|g| g.key == key) {
+                Some(group) => olds.push((group, at, row)),
+                None => keep.extend(files.file(row).map(|f| f.id)),
+            }
+        }
+        for (i, group) in groups.iter_mut().enumerate() {
+            let rows = olds.iter().filter(|(g, ..)| *g == i);
+            let samples = rows.clone().map(|(_, _, row)| u64::from(row.count())).sum::<u64>()
+                + group.new.iter().map(|c| u64::from(c.count)).sum::<u64>();
+            group.merge = group.key.0 != Kind::Exemplar
+                && group.key.2 == u64::MAX
+                && rows.clone().count() + group.new.len() >= MERGE_CHUNKS
+                && samples <= MERGE_SAMPLES;
+            for (_, at, row) in rows {
+                if !group.merge {
+                    keep.extend(files.file(row).map(|f| f.id));
+                } else if let Some(chunk) = files.chunk(row) {
+                    group.old.push((*at, chunk));
+                }
+            }
+        }
+        groups
     }
 }

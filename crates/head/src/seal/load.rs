@@ -8,17 +8,16 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use varve_log::Disk;
-use varve_model::{Labels, TenantId};
+use varve_model::TenantId;
 
-use crate::chunk::{Chunk, Kind};
-use crate::codec::{Malformed, Reader};
-use crate::entry::take_tenant;
+use crate::chunk::Kind;
 use crate::file::SealFile;
-use crate::seal::chunks::{self, Row};
+use crate::seal::chunks::{self, TenantRows};
 use crate::seal::manifest::{self, Manifest};
 use crate::seal::names;
-use crate::seal::write::{SERIES_MAGIC, Sealer};
-use crate::series::Series;
+use crate::seal::series_file;
+use crate::seal::write::Sealer;
+use crate::sealed::{Files, Row, Sections};
 use crate::state::State;
 use crate::tenant::Tenant;
 use crate::windows::Windows;
@@ -29,6 +28,16 @@ pub(crate) struct Opened {
     pub(crate) state: State,
     pub(crate) sealer: Sealer,
 }
+
+/// What the files hold of one series.
+#[derive(Debug)]
+struct Found {
+    rows: Vec<Row>,
+    newest: i64,
+}
+
+/// By tenant and reference.
+type AllFound = BTreeMap<TenantId, HashMap<u64, Found>>;
 
 /// Loads the last seal in `dir`, which is created if there is none.
 pub(crate) fn load(
@@ -61,137 +70,136 @@ pub(crate) fn load(
     state.next_reference = manifest.next_reference;
     state.windows = manifest.windows;
 
-    let mut series: HashMap<TenantId, HashMap<u64, Series>> = HashMap::new();
-    for (id, count) in &manifest.series {
-        load_series(&sealer, *id, *count, state.next_reference, &mut series)?;
-    }
+    let mut found = AllFound::new();
     // In the order in which they were written, see `place`.
     manifest.chunks.sort_unstable();
     for id in &manifest.chunks {
         let path = sealer.dir.join(names::chunks(*id));
         let (file, rows) = chunks::open(&*sealer.disk, &path, *id, verify)?;
-        for (tenant, rows) in rows {
-            let known = series.entry(tenant).or_default();
-            for (reference, rows) in rows {
-                place(&state.windows, known.get_mut(&reference), &file, &rows)?;
-            }
-        }
-        sealer.chunks.insert(*id, file);
-    }
-    sealer.series = manifest.series;
-    for chunk in series.values().flat_map(HashMap::values).flat_map(|s| &*s.chunks) {
-        if state.windows.cut_of(chunk).is_none() {
-            state.windows.add_uncut(chunk.window(), u64::from(chunk.count));
-        }
+        sealer.chunks.insert(*id, place(&mut state, file, rows, &mut found)?);
     }
     for (id, told) in manifest.tenants {
-        let newest: HashMap<u64, i64> = told.newest.into_iter().collect();
-        let tenant = Tenant {
-            metadata: told.metadata,
-            max_time: told.max_time,
-            out_of_order: told.out_of_order,
-            released_at: told.released_at,
-            ..Tenant::default()
-        };
-        add_series(state.tenants.entry(id.clone()).or_insert(tenant), series.remove(&id), &newest);
+        for (reference, newest) in told.newest {
+            if let Some(series) = found.get_mut(&id).and_then(|f| f.get_mut(&reference)) {
+                series.newest = newest;
+            }
+        }
+        let mut tenant = Tenant::default();
+        (tenant.max_time, tenant.out_of_order) = (told.max_time, told.out_of_order);
+        (tenant.metadata, tenant.released_at) = (told.metadata, told.released_at);
+        state.tenants.insert(id, tenant);
     }
-    if let Some((tenant, _)) = series.iter().find(|(_, s)| s.values().any(|s| !s.is_empty())) {
-        let detail = format!("it lacks the tenant {tenant}, whose samples there are");
+    for (id, count) in &manifest.series {
+        load_series(&sealer, *id, *count, &mut state, &mut found)?;
+    }
+    sealer.series = manifest.series;
+    if let Some((tenant, series)) = found.iter().find(|(_, series)| !series.is_empty()) {
+        let detail = format!("samples of {} series of {tenant} that no file names", series.len());
         return Err(HeadError::corrupt(&path, 8, detail));
     }
     remove_strangers(&sealer)?;
     Ok(Opened { state, sealer })
 }
 
-/// Gives a series its chunks of one file, but for those that were released
-/// since. A merged one replaces what it was made from.
+/// Gives a file its place, and each series its rows of it, but for those that
+/// were released since. A merged one replaces what it was made from.
 fn place(
-    windows: &Windows,
-    mut series: Option<&mut Series>,
-    file: &Arc<SealFile>,
-    rows: &[Row],
-) -> Result<()> {
-    for row in rows {
-        let chunk = row.chunk(file);
-        let cut = windows.cut_of(&chunk);
-        if cut.is_some_and(|cut| cut.released) {
-            continue;
+    state: &mut State,
+    mut file: SealFile,
+    tenants: Vec<TenantRows>,
+    found: &mut AllFound,
+) -> Result<Arc<SealFile>> {
+    let State { files, windows, .. } = state;
+    let fail = |path, offset, detail: &str| HeadError::corrupt(path, offset, detail);
+    let place =
+        files.free().ok_or_else(|| fail(&file.path, 0, "there are 65,536 files already"))?;
+    let mut sections = Sections::new(windows.clone());
+    let mut merged_rows: Vec<Row> = Vec::new();
+    for (tenant, series) in tenants {
+        let known = found.entry(tenant).or_default();
+        for (reference, rows) in series {
+            for told in rows {
+                let chunk = told.chunk();
+                let section = sections.of(&chunk);
+                let cut = windows.cut_of(&chunk).map(|c| (c.index, c.released));
+                if cut.is_some_and(|(_, released)| released) {
+                    continue;
+                }
+                let at = (told.offset, told.len);
+                let row = section.and_then(|s| Row::new(&chunk, (place, s), at));
+                let row = row.ok_or_else(|| fail(&file.path, told.offset, "chunk is too large"))?;
+                if cut.is_none() {
+                    windows.add_uncut(chunk.window(), u64::from(told.count));
+                }
+                let one =
+                    known.entry(reference).or_insert(Found { rows: Vec::new(), newest: i64::MIN });
+                if told.merged {
+                    let key = (chunk.kind, chunk.window(), cut.map(|(index, _)| index));
+                    let replaced =
+                        one.rows.extract_if(.., |r| section_key(files, windows, r) == Some(key));
+                    merged_rows.extend(replaced);
+                }
+                if chunk.kind != Kind::Exemplar {
+                    one.newest = one.newest.max(chunk.max);
+                }
+                one.rows.push(row);
+            }
         }
-        let Some(series) = series.as_deref_mut() else {
-            return Err(HeadError::corrupt(&file.path, row.offset, "samples of an unknown series"));
-        };
-        if row.merged {
-            let same = |c: &Chunk| {
-                (c.kind, c.window()) == (chunk.kind, chunk.window()) && windows.cut_of(c) == cut
-            };
-            Arc::make_mut(&mut series.chunks).retain(|c| !same(c));
-        }
-        if chunk.kind != Kind::Exemplar {
-            series.newest = series.newest.max(chunk.max);
-        }
-        Arc::make_mut(&mut series.chunks).push(chunk);
     }
-    Ok(())
+    for row in merged_rows {
+        if let Some(section) = files.section(&row)
+            && windows.cut_at(section.window, section.index).is_none()
+        {
+            windows.take_uncut(section.window, u64::from(row.count()));
+        }
+    }
+    file.sections = sections.finish();
+    let file = Arc::new(file);
+    files.set(place, Arc::clone(&file));
+    Ok(file)
 }
 
-fn add_series(
-    tenant: &mut Tenant,
-    series: Option<HashMap<u64, Series>>,
-    newest: &HashMap<u64, i64>,
-) {
-    let mut live: Vec<Series> =
-        series.into_iter().flat_map(HashMap::into_values).filter(|s| !s.is_empty()).collect();
-    live.sort_unstable_by_key(|s| s.reference);
-    for mut series in live {
-        if let Some(newest) = newest.get(&series.reference) {
-            series.newest = *newest;
-        }
-        series.sealed = true;
-        tenant.add(series);
-    }
+/// Kind, window and cut of what a row of an earlier file tells of.
+fn section_key(files: &Files, windows: &Windows, row: &Row) -> Option<(Kind, i64, Option<u64>)> {
+    let section = files.section(row)?;
+    let cut = windows.cut_at(section.window, section.index).map(|c| c.index);
+    Some((section.kind, section.window, cut))
 }
 
+/// Names the series that have samples in the files.
 fn load_series(
     sealer: &Sealer,
     id: u64,
     count: u64,
-    next_reference: u64,
-    out: &mut HashMap<TenantId, HashMap<u64, Series>>,
+    state: &mut State,
+    found: &mut AllFound,
 ) -> Result<()> {
     let path = sealer.dir.join(names::series(id));
-    let body = names::unwrap(&*sealer.disk, &path, SERIES_MAGIC)?
+    let body = names::unwrap(&*sealer.disk, &path, series_file::MAGIC)?
         .ok_or_else(|| HeadError::corrupt(&path, 0, "the file is missing"))?;
-    let found = decode_series(&body, next_reference, out).map_err(names::malformed(&path, 8))?;
-    if found != count {
-        let detail = format!("{found} series, the manifest says {count}");
+    let State { tenants, next_reference, .. } = state;
+    let mut sorted = true;
+    let named = series_file::decode(&body, *next_reference, |id, reference, labels| {
+        let Some(one) = found.get_mut(id).and_then(|f| f.remove(&reference)) else { return };
+        let Some(tenant) = tenants.get_mut(id) else { return };
+        sorted &= tenant.index.last() < reference;
+        if !sorted {
+            return;
+        }
+        tenant.add(reference, &labels, |series| {
+            (series.newest, series.named) = (one.newest, true);
+            series.sealed = one.rows.into();
+        });
+    });
+    let named = named.map_err(names::malformed(&path, 8))?;
+    if !sorted {
+        return Err(HeadError::corrupt(&path, 8, "references are lower than in an earlier file"));
+    }
+    if named != count {
+        let detail = format!("{named} series, the manifest says {count}");
         return Err(HeadError::corrupt(&path, 8, detail));
     }
     Ok(())
-}
-
-/// Reads a file of series; returns how many it names.
-pub(crate) fn decode_series(
-    bytes: &[u8],
-    next_reference: u64,
-    out: &mut HashMap<TenantId, HashMap<u64, Series>>,
-) -> Result<u64, Malformed> {
-    let mut r = Reader::new(bytes);
-    let mut count = 0;
-    while r.remaining() > 0 {
-        let tenant = out.entry(take_tenant(&mut r)?).or_default();
-        let mut reference = 0u64;
-        for _ in 0..r.count(2)? {
-            let at = r.fail("reference is out of order");
-            let step = r.u64()?;
-            let next = reference.checked_add(step).filter(|r| step > 0 && *r < next_reference);
-            reference = next.ok_or(at)?;
-            let at = r.fail("labels are none");
-            let labels = Labels::from_bytes(r.bytes()?).map_err(|_| at)?;
-            tenant.insert(reference, Series::new(reference, labels));
-            count += 1;
-        }
-    }
-    Ok(count)
 }
 
 /// Removes what the manifest does not name. The manifest may have been found

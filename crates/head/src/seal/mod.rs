@@ -10,15 +10,18 @@ mod job;
 mod load;
 mod manifest;
 mod names;
+mod placement;
+mod series_file;
 mod write;
 
-pub(crate) use job::{Job, Placement};
+pub(crate) use job::Job;
 pub(crate) use load::{Opened, load};
-pub(crate) use write::Sealer;
+pub(crate) use placement::Placement;
+pub(crate) use write::{Sealer, Written};
 
 #[cfg(test)]
 pub(crate) use chunks::decode_index as decode_chunk_index;
 #[cfg(test)]
-pub(crate) use load::decode_series;
-#[cfg(test)]
 pub(crate) use names::wrap;
+#[cfg(test)]
+pub(crate) use series_file::decode as decode_series;

@@ -1,32 +1,35 @@
-//! Writing a seal: samples, new series, manifest, in that order.
+//! Writing a seal: samples and new series slice by slice, then the manifest.
 //!
 //! Every file is durable before the manifest names it. Files that it no
 //! longer names go once no reader holds them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use varve_block::{BlockError, merge};
+use parking_lot::RwLock;
+use varve_block::{BlockError, EncodedChunk, merge};
 use varve_log::Disk;
 use varve_model::{Labels, TenantId, TimeRange};
 use varve_runtime::failpoint;
 
-use crate::buffer::Buffer;
-use crate::chunk::Chunk;
-use crate::codec::{put_bytes, put_u64};
+use crate::chunk::{Chunk, Coded, Data, Kind};
 use crate::file::SealFile;
-use crate::seal::chunks::{Row, TenantRows, Writer};
-use crate::seal::job::{Group, Job, Placement, SeriesJob};
+use crate::seal::chunks::Writer;
+use crate::seal::job::{Group, Job, SeriesJob, Slice};
 use crate::seal::manifest::{self, Manifest, TenantManifest};
 use crate::seal::names;
+use crate::seal::placement::Placement;
+use crate::seal::series_file::SeriesWriter;
+use crate::state::State;
 use crate::{HeadError, Result};
 
-pub(crate) const SERIES_MAGIC: &[u8; 8] = b"VRVSERS1";
 /// Series files are written anew when they name more than twice the series
 /// that there are, and this many more.
 const SPARE_SERIES: u64 = 1024;
+/// Pages of series (64 each) that are taken from the state at a time.
+const SLICE_PAGES: usize = 32;
 
 /// What is on disk, kept between the seals of one partition.
 pub(crate) struct Sealer {
@@ -41,26 +44,48 @@ pub(crate) struct Sealer {
     pub(crate) retired: Vec<Arc<SealFile>>,
 }
 
-/// A durable seal.
+/// A durable seal, and what the state is to let go of.
 pub(crate) struct Written {
-    pub(crate) placement: Placement,
+    /// Index of the seal.
+    pub(crate) index: u64,
+    /// The new file of samples and its place in memory.
+    pub(crate) file: Option<(u16, Arc<SealFile>)>,
+    /// Where the chunks of some series lie now.
+    pub(crate) placements: Vec<(TenantId, Placement)>,
+    /// Numbers of the files that count.
+    pub(crate) named: BTreeSet<u64>,
     /// Bytes of all files written.
     pub(crate) bytes: u64,
+}
+
+/// What the slices of a seal came to.
+#[derive(Default)]
+struct Slices {
+    file: Option<(u16, Arc<SealFile>)>,
+    placements: Vec<(TenantId, Placement)>,
+    /// Older files that keep chunks.
+    kept: BTreeSet<u64>,
+    /// New series that were written.
+    series: u64,
 }
 
 impl Sealer {
     /// Writes a seal. When it returns, files and manifest are durable; on an
     /// error the manifest is the old or the new one, whole in any case.
-    pub(crate) fn write(&mut self, mut job: Job) -> Result<Written> {
+    pub(crate) fn write(&mut self, job: Job, state: &RwLock<State>) -> Result<Written> {
         let id = job.index;
-        let mut placement = Placement { index: id, tenants: Vec::new() };
-        let mut bytes = 0;
-        let new = if job.tenants.values().any(|t| !t.chunks.is_empty()) {
-            Some(self.write_chunks(&mut job, &mut placement)?)
-        } else {
-            None
-        };
-        let series = self.write_series(&job, &mut bytes)?;
+        let (chunks, series) = (self.dir.join(names::chunks(id)), self.dir.join(names::series(id)));
+        let all = self.rewrites_series(&job);
+        let slices = self.write_slices(&job, state, all, (&chunks, &series));
+        // A file that did not come to its end is of no use.
+        let slices = slices.inspect_err(|_| {
+            self.remove(&chunks);
+            self.remove(&series);
+        })?;
+        let mut files = if all { Vec::new() } else { self.series.clone() };
+        if slices.series > 0 {
+            files.push((id, slices.series));
+        }
         // The scratch file of an interrupted seal must be gone for good before
         // its name is used again: a crash could else give that file the
         // manifest's name.
@@ -74,40 +99,17 @@ impl Sealer {
         self.disk.sync_dir(&self.dir).map_err(HeadError::io("sync", &self.dir))?;
         failpoint!("seal.before-manifest", |_| Err(self.stopped("failpoint seal.before-manifest")));
 
-        let mut chunks = job.files;
-        chunks.extend(new.map(|file| (id, file)));
+        let mut named: BTreeMap<u64, Arc<SealFile>> = self.chunks.clone();
+        named.retain(|id, _| slices.kept.contains(id));
+        named.extend(slices.file.iter().map(|(_, file)| (id, Arc::clone(file))));
+        let content = names::wrap(manifest::MAGIC, &self.manifest(job, &named, &files).encode());
         let path = self.dir.join(names::MANIFEST);
-        let tenants = job.tenants.into_iter().map(|(id, t)| {
-            let (metadata, newest) = (t.metadata, t.newest);
-            let (max_time, out_of_order) = (t.max_time, t.out_of_order);
-            (
-                id,
-                TenantManifest {
-                    max_time,
-                    out_of_order,
-                    released_at: t.released_at,
-                    metadata,
-                    newest,
-                },
-            )
-        });
-        let manifest = Manifest {
-            partition: self.partition,
-            term: job.term,
-            index: id,
-            next_reference: job.next_reference,
-            windows: job.windows,
-            tenants: tenants.collect(),
-            chunks: chunks.keys().copied().collect(),
-            series: series.clone(),
-        };
-        let content = names::wrap(manifest::MAGIC, &manifest.encode());
         varve_log::write_file_atomic(&*self.disk, &path, &content)
             .map_err(HeadError::io("write", &path))?;
 
-        let old = std::mem::replace(&mut self.chunks, chunks);
+        let old = std::mem::replace(&mut self.chunks, named);
         self.retired.extend(old.into_values().filter(|f| !self.chunks.contains_key(&f.id)));
-        let old = std::mem::replace(&mut self.series, series);
+        let old = std::mem::replace(&mut self.series, files);
         failpoint!("seal.after-manifest", |_| Err(self.stopped("failpoint seal.after-manifest")));
         for (old, _) in old {
             if !self.series.iter().any(|(id, _)| *id == old) {
@@ -115,8 +117,40 @@ impl Sealer {
             }
         }
         self.sweep();
-        let file = self.chunks.get(&id).and_then(|f| f.file.len().ok()).unwrap_or(0);
-        Ok(Written { placement, bytes: bytes + file + content.len() as u64 })
+        let len = |path: &Path| self.disk.open(path).and_then(|f| f.len()).unwrap_or(0);
+        let bytes = content.len() as u64
+            + if slices.file.is_some() { len(&chunks) } else { 0 }
+            + if slices.series > 0 { len(&series) } else { 0 };
+        let named = self.chunks.keys().copied().collect();
+        Ok(Written { index: id, file: slices.file, placements: slices.placements, named, bytes })
+    }
+
+    fn manifest(
+        &self,
+        job: Job,
+        chunks: &BTreeMap<u64, Arc<SealFile>>,
+        series: &[(u64, u64)],
+    ) -> Manifest {
+        let tenants = job.tenants.into_iter().map(|(id, t)| {
+            let tenant = TenantManifest {
+                max_time: t.max_time,
+                out_of_order: t.out_of_order,
+                released_at: t.released_at,
+                metadata: t.metadata,
+                newest: t.newest,
+            };
+            (id, tenant)
+        });
+        Manifest {
+            partition: self.partition,
+            term: job.term,
+            index: job.index,
+            next_reference: job.next_reference,
+            windows: job.windows,
+            tenants: tenants.collect(),
+            chunks: chunks.keys().copied().collect(),
+            series: series.to_vec(),
+        }
     }
 
     #[allow(dead_code, reason = "for failpoints, which releases do not have")]
@@ -136,117 +170,137 @@ impl Sealer {
 
     /// A file that cannot be removed now goes when the partition opens next.
     fn remove(&self, path: &Path) {
-        if let Err(error) = self.disk.remove(path) {
-            tracing::warn!(path = %path.display(), %error, "cannot remove a sealed file");
-        }
-    }
-
-    /// Writes the samples; a file that did not come to its end is removed.
-    fn write_chunks(&self, job: &mut Job, placement: &mut Placement) -> Result<Arc<SealFile>> {
-        let path = self.dir.join(names::chunks(job.index));
-        let written = self.try_write_chunks(&path, job);
-        let (file, rows, positions) = written.inspect_err(|_| self.remove(&path))?;
-        for ((tenant, rows), positions) in rows.into_iter().zip(positions) {
-            let place = |((reference, rows), positions): ((u64, Vec<Row>), Positions)| {
-                let chunks = rows.iter().map(|row| row.chunk(&file));
-                (reference, positions.into_iter().zip(chunks).collect())
-            };
-            placement.tenants.push((tenant, rows.into_iter().zip(positions).map(place).collect()));
-        }
-        Ok(file)
-    }
-
-    fn try_write_chunks(&self, path: &Path, job: &mut Job) -> Result<Chunks> {
-        let mut writer = Writer::create(&*self.disk, path)?;
-        let (mut rows, mut positions, mut kept) = (Vec::new(), Vec::new(), Vec::new());
-        for (id, tenant) in job.tenants.iter().filter(|(_, t)| !t.chunks.is_empty()) {
-            let (mut tenant_rows, mut tenant_positions) = (Vec::new(), Vec::new());
-            for SeriesJob { reference, labels, groups } in &tenant.chunks {
-                let (mut rows, mut positions) = (Vec::new(), Vec::new());
-                for group in groups {
-                    let merged = group.merge.then(|| merge_group(group, labels)).transpose();
-                    if let Ok(Some(merged)) = &merged {
-                        rows.push(writer.push(merged, &merged.code(labels)?, true)?);
-                        positions.push(group.all().map(|(position, _)| *position).collect());
-                        continue;
-                    }
-                    if let Err(error) = merged {
-                        tracing::error!(%error, "sealed samples cannot be merged, they stay");
-                        kept.extend(group.old.iter().map(|(_, chunk)| chunk.clone()));
-                    }
-                    for (position, chunk) in &group.new {
-                        rows.push(writer.push(chunk, &chunk.code(labels)?, false)?);
-                        positions.push(vec![*position]);
-                    }
-                }
-                tenant_rows.push((*reference, rows));
-                tenant_positions.push(positions);
+        match self.disk.remove(path) {
+            Err(error) if error.kind() != ErrorKind::NotFound => {
+                tracing::warn!(path = %path.display(), %error, "cannot remove a sealed file");
             }
-            rows.push((id.clone(), tenant_rows));
-            positions.push(tenant_positions);
+            _ => {}
         }
-        kept.iter().for_each(|chunk| job.keep(chunk));
-        let file = writer.finish(job.index, &rows)?;
-        Ok((file, rows, positions))
     }
 
-    /// Writes the series that no file names, or all of them when the files
-    /// name too many that are gone. Returns the files that count now.
-    fn write_series(&self, job: &Job, bytes: &mut u64) -> Result<Vec<(u64, u64)>> {
+    /// Whether the files of series name too many that are gone, so that all
+    /// are written into one.
+    fn rewrites_series(&self, job: &Job) -> bool {
         let named: u64 = self.series.iter().map(|(_, count)| *count).sum();
-        let live: u64 = job.tenants.values().map(|t| t.series.len() as u64).sum();
-        let all = named > 2 * live + SPARE_SERIES;
-        let mut count = 0;
-        let mut out = Vec::new();
+        let live: u64 = job.tenants.values().map(|t| t.series).sum();
+        named > 2 * live + SPARE_SERIES
+    }
+
+    /// Writes samples and series; both files are durable when it returns, but
+    /// not their names.
+    fn write_slices(
+        &self,
+        job: &Job,
+        state: &RwLock<State>,
+        all: bool,
+        (chunks, series): (&Path, &Path),
+    ) -> Result<Slices> {
+        let mut out = Slices::default();
+        let mut writer: Option<Writer<'_>> = None;
+        let mut names = SeriesWriter::new(&*self.disk, series);
         for (id, tenant) in &job.tenants {
-            let wanted = tenant.series.iter().filter(|(_, _, new)| all || *new);
-            count += put_series(&mut out, id, wanted);
+            let mut begun = false;
+            names.tenant(id);
+            for pages in tenant.pages.chunks(SLICE_PAGES) {
+                let slice = job.slice(&state.read(), id, pages);
+                out.kept.extend(&slice.files);
+                put_names(&mut names, &slice, all)?;
+                if slice.series.is_empty() {
+                    continue;
+                }
+                let writer = match &mut writer {
+                    Some(writer) => writer,
+                    None => writer.insert(self.create(job, chunks)?),
+                };
+                if !std::mem::replace(&mut begun, true) {
+                    writer.tenant(id);
+                }
+                let mut placement = Placement::default();
+                for series in &slice.series {
+                    put_chunks(writer, series, &slice, &mut placement, &mut out.kept)?;
+                }
+                out.placements.push((id.clone(), placement));
+            }
         }
-        let mut files = if all { Vec::new() } else { self.series.clone() };
-        if count > 0 {
-            let path = self.dir.join(names::series(job.index));
-            let content = names::wrap(SERIES_MAGIC, &out);
-            varve_log::write_file_atomic(&*self.disk, &path, &content)
-                .map_err(HeadError::io("write", &path))?;
-            *bytes += content.len() as u64;
-            files.push((job.index, count));
+        out.series = names.finish()?;
+        if let (Some(writer), Some(place)) = (writer, job.place) {
+            out.file = Some((place, writer.finish(job.index)?));
         }
-        Ok(files)
+        Ok(out)
+    }
+
+    fn create<'a>(&self, job: &Job, path: &'a Path) -> Result<Writer<'a>> {
+        let place = job.place.ok_or_else(|| {
+            HeadError::corrupt(path, 0, "there are 65,536 sealed files already, no other fits")
+        })?;
+        Writer::create(&*self.disk, path, place, job.windows.clone())
     }
 }
 
-/// Positions that the chunks of one series replace, chunk by chunk.
-type Positions = Vec<Vec<usize>>;
-
-/// A file, its index, and by tenant and series what its chunks replace.
-type Chunks = (Arc<SealFile>, Vec<TenantRows>, Vec<Vec<Positions>>);
-
-/// All chunks of a group as one.
-fn merge_group(group: &Group, labels: &Labels) -> Result<Chunk> {
-    let fail = |source| HeadError::Samples { labels: labels.clone(), source };
-    let encoded: Result<Vec<_>> = group.all().map(|(_, c)| c.encode(labels, 0, 0)).collect();
-    let (floats, histograms) = merge::merge_chunks(&encoded?, TimeRange::ALL).map_err(fail)?;
-    let histograms = (!histograms.is_empty()).then(|| Box::new(histograms));
-    let last_index = group.all().map(|(_, c)| c.last_index).max().unwrap_or(0);
-    let merged = Chunk::close(&Arc::new(Buffer { floats, histograms, last_index })).next();
-    merged.ok_or_else(|| fail(BlockError::corrupt("chunk", "no samples to merge")))
+fn put_names(names: &mut SeriesWriter<'_>, slice: &Slice, all: bool) -> Result<()> {
+    if all {
+        return slice
+            .all
+            .iter()
+            .try_for_each(|(reference, pairs)| names.push(*reference, pairs, &slice.dictionary));
+    }
+    let mut new = slice.series.iter().filter(|s| s.new);
+    new.try_for_each(|s| names.push(s.reference, &s.pairs, &slice.dictionary))
 }
 
-fn put_series<'a>(
-    out: &mut Vec<u8>,
-    tenant: &TenantId,
-    series: impl Iterator<Item = &'a (u64, Labels, bool)> + Clone,
-) -> u64 {
-    let count = series.clone().count() as u64;
-    if count > 0 {
-        put_bytes(out, tenant.as_str().as_bytes());
-        put_u64(out, count);
-        let mut previous = 0;
-        for (reference, labels, _) in series {
-            put_u64(out, reference - previous);
-            previous = *reference;
-            put_bytes(out, labels.as_bytes());
+fn put_chunks(
+    writer: &mut Writer<'_>,
+    series: &SeriesJob,
+    slice: &Slice,
+    placement: &mut Placement,
+    kept: &mut BTreeSet<u64>,
+) -> Result<()> {
+    let mut chunks: Vec<(Chunk, Coded, bool)> = Vec::new();
+    let mut replaced = Vec::new();
+    for Group { old, new, merge, .. } in &series.groups {
+        if *merge {
+            let all = || old.iter().map(|(_, chunk)| chunk).chain(new);
+            match merge_chunks(all(), || slice.dictionary.labels(&series.pairs)) {
+                Ok((chunk, coded)) => {
+                    replaced.extend(old.iter().map(|(at, _)| *at));
+                    chunks.push((chunk, coded, true));
+                    continue;
+                }
+                Err(error) => {
+                    tracing::error!(%error, "sealed samples cannot be merged, they stay");
+                    kept.extend(old.iter().filter_map(|(_, c)| c.file()));
+                }
+            }
+        }
+        for chunk in new {
+            chunks.push((chunk.clone(), chunk.code()?, false));
         }
     }
-    count
+    writer.series(series.reference, chunks.len());
+    replaced.sort_unstable();
+    placement.series(series.reference, series.taken, &replaced);
+    for (chunk, coded, merged) in &chunks {
+        placement.row(writer.chunk(chunk, coded, *merged)?);
+    }
+    Ok(())
+}
+
+/// Several chunks of one kind as one.
+fn merge_chunks<'a>(
+    chunks: impl Iterator<Item = &'a Chunk> + Clone,
+    who: impl Fn() -> Labels,
+) -> Result<(Chunk, Coded)> {
+    let fail = |source| HeadError::Samples { labels: who(), source };
+    let last_index = chunks.clone().map(|c| c.last_index).max().unwrap_or(0);
+    let encoded: Vec<EncodedChunk> = chunks.map(|c| c.encode(0, 0)).collect::<Result<_>>()?;
+    let (floats, histograms) = merge::merge_chunks(&encoded, TimeRange::ALL).map_err(fail)?;
+    let (kind, one) = match EncodedChunk::from_floats(&floats, 0, 0) {
+        Some(one) => (Kind::Float, Some(one)),
+        None => (Kind::Histogram, EncodedChunk::from_histograms(&histograms, 0, 0)),
+    };
+    let one = one.ok_or_else(|| fail(BlockError::corrupt("chunk", "no samples to merge")))?;
+    let coded = Coded::new(&one);
+    let data = Data::Coded(coded.clone());
+    let (count, min, max) = (one.count, one.min_time, one.max_time);
+    Ok((Chunk { kind, count, min, max, last_index, data }, coded))
 }

@@ -1,6 +1,5 @@
 //! Damaged sealed files: refused with their name and offset, never a panic.
 
-use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -110,15 +109,15 @@ proptest! {
     #[test]
     fn any_index_and_series_bytes_are_safe(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
         let _ = decode_chunk_index(&bytes, 1 << 20);
-        let _ = decode_series(&bytes, u64::MAX, &mut HashMap::new());
+        let _ = decode_series(&bytes, u64::MAX, |_, _, _| {});
     }
 
     /// Close to what is valid, so that more of the decoder is reached.
     #[test]
-    fn damaged_indexes_are_safe(at in 0usize..60, to: u8, cut in 0usize..60) {
+    fn damaged_indexes_are_safe(at in 0usize..40, to: u8, cut in 0usize..60) {
         let mut bytes = vec![1, 1, b't', 1, 1, 2];
         for _ in 0..2 {
-            bytes.extend([0, 3, 2, 4, 9, 5, 2, 2, 1, 1, 1, 1]);
+            bytes.extend([0, 3, 2, 4, 9, 5]);
         }
         prop_assert!(decode_chunk_index(&bytes, 18).is_ok());
         let at = at % bytes.len();

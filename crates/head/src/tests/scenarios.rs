@@ -212,6 +212,12 @@ async fn cut_chunks_order_before_uncut_ones() {
     bench.partition.shipped(&cut, BTreeMap::from([(id.clone(), 1)])).await.unwrap();
     // Shipped: taken, and the merge lets the earlier cut win.
     assert_eq!(bench.append(floats("a", &[(T0 + 10, 2.0)])).await.samples, 1);
+    // Both are there now: each is fine again, a third is not.
+    for value in [1.0, 2.0] {
+        let again = bench.append(floats("a", &[(T0 + 10, value)])).await;
+        assert_eq!((again.samples, again.refusals.len()), (1, 0), "{value} again");
+    }
+    assert_eq!(bench.append(floats("a", &[(T0 + 10, 3.0)])).await.refusals.len(), 1);
     let all = bench.all(&id);
     assert_eq!(
         all[&series("a").to_string()][&(T0 + 10)].0,
