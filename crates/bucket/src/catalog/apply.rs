@@ -103,20 +103,12 @@ impl Draft {
         for entry in &change.add {
             self.insert(entry).await?;
         }
-        match change.cause {
-            Cause::Ship(cut) => {
-                let (leaf, changed) = self.leaf(cut.window_end).await?;
-                if let Err(at) = leaf.cuts.binary_search(&cut) {
-                    leaf.cuts.insert(at, cut);
-                    *changed = true;
-                }
-            }
-            Cause::Undo(Some(cut)) => {
-                let (leaf, changed) = self.leaf(cut.window_end).await?;
-                leaf.cuts.retain(|c| *c != cut);
+        if let Cause::Ship(cut) = change.cause {
+            let (leaf, changed) = self.leaf(cut.window_end).await?;
+            if let Err(at) = leaf.cuts.binary_search(&cut) {
+                leaf.cuts.insert(at, cut);
                 *changed = true;
             }
-            _ => {}
         }
         self.causes.push(change.cause);
         Ok(Applied::Now)

@@ -34,8 +34,9 @@ pub enum Cause {
     Import,
     /// The catalog is made anew from its blocks.
     Rebuild,
-    /// A commit is taken back, because its blocks had grown too old meanwhile.
-    Undo(Option<CutKey>),
+    /// Nothing changes: a collection makes sure that no commit which began long
+    /// before it can still land.
+    Fence,
 }
 
 /// A block to be removed. It carries the end of its range, because that says

@@ -50,12 +50,6 @@ impl Found {
         self.mark().is_some_and(|m| m.fate == fate)
     }
 
-    /// The last version that is known to have listed it anew.
-    fn listed_in(&self) -> u64 {
-        let listed = self.marks.iter().filter(|m| m.fate == Fate::Listed);
-        listed.map(|m| m.version).max().unwrap_or(0)
-    }
-
     /// What all blocks have in common that were built from the same cut; none
     /// for a block that does not come from a log.
     fn cut_content(&self) -> Option<CutContent> {
@@ -90,9 +84,7 @@ pub(crate) fn choose(found: Vec<Found>) -> Chosen {
     let mut taken: HashSet<CutContent> = HashSet::new();
     let mut fates: Vec<Option<Gone>> = Vec::with_capacity(found.len());
     for block in &found {
-        let fate = if block.is(Fate::Undone) {
-            Some(Gone::Uncommitted)
-        } else if replaced.get(&block.entry.id).is_some_and(|by| *by >= block.listed_in()) {
+        let fate = if replaced.contains(&block.entry.id) {
             Some(Gone::Replaced)
         } else if block.is(Fate::Removed) {
             Some(Gone::Removed)
@@ -107,8 +99,7 @@ pub(crate) fn choose(found: Vec<Found>) -> Chosen {
         fates.push(fate);
     }
     for (block, fate) in found.into_iter().zip(fates) {
-        let undone = block.is(Fate::Undone);
-        if block.entry.level == 0 && !undone {
+        if block.entry.level == 0 {
             chosen.cuts.insert(cut_of(&block.entry));
         }
         let twin = fate.is_none()
@@ -122,24 +113,15 @@ pub(crate) fn choose(found: Vec<Found>) -> Chosen {
     chosen
 }
 
-/// The blocks that committed ones were made from, each with the last version
-/// that replaced it (0 when no mark says which).
-fn replaced(found: &[Found]) -> HashMap<Ulid, u64> {
+/// The blocks that committed ones were made from.
+fn replaced(found: &[Found]) -> HashSet<Ulid> {
     let by_id: HashMap<Ulid, &Found> = found.iter().map(|b| (b.entry.id, b)).collect();
-    let committed = |b: &&Found| !b.marks.is_empty() && !b.is(Fate::Undone);
-    let mut todo: Vec<&Found> = found.iter().filter(committed).collect();
-    let mut seen: HashSet<Ulid> = todo.iter().map(|b| b.entry.id).collect();
-    let mut replaced: HashMap<Ulid, u64> = HashMap::new();
+    let mut todo: Vec<&Found> = found.iter().filter(|b| !b.marks.is_empty()).collect();
+    let mut replaced = HashSet::new();
     while let Some(block) = todo.pop() {
-        let version = block.listed_in();
         for source in &block.entry.sources {
-            let by = replaced.entry(*source).or_default();
-            *by = version.max(*by);
-            if let Some(source) = by_id.get(source)
-                && !source.is(Fate::Undone)
-                && seen.insert(source.entry.id)
-            {
-                todo.push(source);
+            if replaced.insert(*source) {
+                todo.extend(by_id.get(source));
             }
         }
     }

@@ -4,31 +4,29 @@
 //! 2. create manifest v+1 if absent: whoever does has committed (C-1)
 //! 3. read the floor again: floor ≥ v+1 means that this number had been used
 //!    and collected, so the commit is void and is done again (C-3)
-//! 4. look at the clock: had it taken so long that the new files may have been
-//!    collected as orphans, the leaves are put again and the blocks taken back
-//! 5. write the marks of blocks that came or went other than by shipping
-//! 6. write the hint
+//! 4. write the marks of blocks that came or went other than by shipping
+//! 5. write the hint
 //!
-//! Only after 5 is a commit acknowledged. How committers make way for each
+//! Only after 4 is a commit acknowledged. However long it took: a collection
+//! that would delete what it adds makes it lose the race first (C-6). How committers make way for each
 //! other is in `race.rs`.
 
 use std::sync::Arc;
 
-use tokio::sync::oneshot;
 use tokio::time::Instant;
 use varve_block::BlockEntry;
-use varve_model::{TenantId, TimeRange};
+use varve_model::TenantId;
 use varve_runtime::failpoint;
 
 use super::apply::{Applied, Draft, Written};
 use super::error::{CatalogError, Result};
 use super::floor::Floor;
-use super::marks;
+use super::marks::{self, Fate, Mark};
 use super::queue::Pending;
 use super::race::Race;
 use super::snapshot::Snapshot;
 use super::tenant::{Inner, Tenant};
-use super::{Cause, Change, Committed, Removed};
+use super::{Cause, Change, Committed};
 use crate::bucket::PutOutcome;
 use crate::paths;
 
@@ -53,7 +51,7 @@ impl Inner {
         state: &Tenant,
         mut batch: Vec<Pending>,
     ) {
-        let answers = match self.commit_changes(tenant, state, &mut batch, true).await {
+        let answers = match self.commit_changes(tenant, state, &mut batch).await {
             Ok(answers) => answers,
             Err(error) => {
                 // Whatever is remembered may be wrong now.
@@ -68,13 +66,12 @@ impl Inner {
     }
 
     /// Makes the changes of a batch one version, and says what became of each.
-    /// One that `grows` takes in what arrives while it cannot be made.
+    /// It takes in what arrives while it cannot be made.
     async fn commit_changes(
         &self,
         tenant: &TenantId,
         state: &Tenant,
         batch: &mut Vec<Pending>,
-        grows: bool,
     ) -> Result<Vec<Result<Committed>>> {
         let mut race = Race::new(self.clock.now_ms());
         let known = state.known.lock().newest.clone();
@@ -83,10 +80,7 @@ impl Inner {
             None => (self.refresh(tenant, state, true).await?, true),
         };
         loop {
-            if grows {
-                state.queue.lock().top_up(batch);
-            }
-            let attempt_ms = self.clock.now_ms();
+            state.queue.lock().top_up(batch);
             let attempt = Instant::now();
             let (draft, applied) = self.apply_all(&base, batch).await;
             let is_now = |a: &Result<Applied>| matches!(a, Ok(Applied::Now));
@@ -102,23 +96,10 @@ impl Inner {
                 return Ok(answers);
             }
             let written = self.write_leaves(draft, self.token()).await?;
-            let before = base.clone();
             match self.write_manifest(tenant, state, &written, base).await? {
                 Attempt::Won(snapshot, floor) => {
                     let version = snapshot.version();
                     let mut answers = answers(applied, version);
-                    let late_ms = self.clock.now_ms().saturating_sub(attempt_ms);
-                    if late_ms >= self.config.orphan_ms / 4 {
-                        self.put_leaves(tenant, &written).await?;
-                    }
-                    for (pending, answer) in batch.iter().zip(&mut answers) {
-                        let change = &pending.change;
-                        if let Ok(Committed::Now { .. }) = answer
-                            && let Err(error) = self.undo_late(tenant, state, change, &before).await
-                        {
-                            *answer = Err(error);
-                        }
-                    }
                     self.mark_all(tenant, batch, &mut answers).await;
                     if race.is_calm() || version.is_multiple_of(HINT_EVERY) {
                         self.write_hint(tenant, version, floor).await;
@@ -136,9 +117,47 @@ impl Inner {
                     state.known.lock().distrust();
                     base = self.refresh(tenant, state, true).await?;
                     strict = true;
+                    self.drop_outlived(tenant, batch).await?;
                 }
             }
         }
+    }
+
+    /// Answers those whose blocks have come and gone while this slept: the
+    /// number may have been won in time and been collected since, and what was
+    /// removed then must not return (C-2). Cuts are remembered anyhow.
+    async fn drop_outlived(&self, tenant: &TenantId, batch: &mut Vec<Pending>) -> Result<()> {
+        let mut left = Vec::with_capacity(batch.len());
+        for pending in batch.drain(..) {
+            let answer = match pending.change.cause {
+                Cause::Ship(_) => None,
+                _ => self.outlived(tenant, &pending.change.add).await.transpose(),
+            };
+            match answer {
+                None => left.push(pending),
+                // A caller that went away has no use for the answer.
+                Some(answer) => drop(pending.reply.send(answer)),
+            }
+        }
+        *batch = left;
+        Ok(())
+    }
+
+    async fn outlived(
+        &self,
+        tenant: &TenantId,
+        blocks: &[BlockEntry],
+    ) -> Result<Option<Committed>> {
+        for entry in blocks {
+            let folder = self.bucket.list_folder(&paths::block(tenant, entry.id)).await?;
+            let marks = folder.objects.iter().filter_map(|o| Mark::parse(o.path.file_name()));
+            let removed = marks.filter(|m| m.fate == Fate::Removed).map(|m| m.version).max();
+            if let Some(version) = removed {
+                return Ok(Some(Committed::Already { version }));
+            }
+            self.check_whole(tenant, entry).await?;
+        }
+        Ok(None)
     }
 
     /// The version that a batch makes of `base`, in memory.
@@ -173,10 +192,7 @@ impl Inner {
     }
 
     async fn apply(&self, draft: &mut Draft, change: &Change) -> Result<Applied> {
-        let admit = |entry: &BlockEntry| match change.cause {
-            Cause::Undo(_) => Ok(()),
-            _ => self.check_age(entry.id, self.config.orphan_ms / 2),
-        };
+        let admit = |entry: &BlockEntry| self.check_age(entry.id, self.config.orphan_ms / 2);
         draft.apply(change, admit).await
     }
 
@@ -211,75 +227,6 @@ impl Inner {
         state.known.lock().remember(snapshot.clone(), asked_ms);
         Ok(Attempt::Won(snapshot, floor))
     }
-}
-
-impl Inner {
-    /// Takes a committed change back when its blocks were so old by then that
-    /// a collection may have been deleting them (C-6).
-    async fn undo_late(
-        &self,
-        tenant: &TenantId,
-        state: &Tenant,
-        change: &Change,
-        before: &Snapshot,
-    ) -> Result<()> {
-        if matches!(change.cause, Cause::Undo(_)) {
-            return Ok(());
-        }
-        let limit_ms = self.config.orphan_ms / 4 * 3;
-        let late = change.add.iter().find_map(|b| self.check_age(b.id, limit_ms).err());
-        let Some(late) = late else { return Ok(()) };
-        let mut add = Vec::new();
-        if !change.remove.is_empty() {
-            for removed in &change.remove {
-                let all = before.blocks(range_at(removed.range_end)).await?;
-                add.extend(all.into_iter().filter(|b| b.id == removed.id));
-            }
-            // It has slept again since, and what it replaced may be gone. The
-            // new blocks are named by a version, so what is there of them
-            // stays.
-            if self.read_floor(tenant, state).await?.version >= before.version() {
-                if self.are_whole(tenant, &change.add).await? {
-                    return Ok(());
-                }
-                let mut whole = Vec::new();
-                for entry in add {
-                    if self.are_whole(tenant, std::slice::from_ref(&entry)).await? {
-                        whole.push(entry);
-                    }
-                }
-                add = whole;
-            }
-        }
-        let cut = match change.cause {
-            Cause::Ship(cut) => Some(cut),
-            _ => None,
-        };
-        let remove = change.add.iter().map(Removed::from).collect();
-        let undo = Change { add, remove, cause: Cause::Undo(cut) };
-        let mut undo = vec![Pending { change: undo, reply: oneshot::channel().0 }];
-        let undone = Box::pin(self.commit_changes(tenant, state, &mut undo, false)).await?;
-        for answer in undone {
-            answer?;
-        }
-        Err(late)
-    }
-
-    async fn are_whole(&self, tenant: &TenantId, blocks: &[BlockEntry]) -> Result<bool> {
-        for entry in blocks {
-            match self.check_whole(tenant, entry).await {
-                Ok(()) => {}
-                Err(CatalogError::BlockFile { .. }) => return Ok(false),
-                Err(error) => return Err(error),
-            }
-        }
-        Ok(true)
-    }
-}
-
-/// The moment `t` as a range.
-fn range_at(t: i64) -> TimeRange {
-    TimeRange::new(t.saturating_sub(1), t)
 }
 
 fn answers(applied: Vec<Result<Applied>>, version: u64) -> Vec<Result<Committed>> {

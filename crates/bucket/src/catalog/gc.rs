@@ -7,23 +7,28 @@
 //!    above the floor names
 //!
 //! A leaf or block goes at once when a version that this run collected named
-//! it, and at the orphan age when none did (its commit may be under way).
-//! Only versions read between two equal floors count: what lies below the
+//! it, and at the orphan age when none did. An attempt to commit it may still
+//! be under way, asleep: unless the newest version is so young that whoever
+//! built on it found the block too old, the run puts a fence first, a version
+//! that changes nothing (C-6). Only versions read between two equal floors count: what lies below the
 //! floor may be void, and what a void version names may be committed later
 //! (C-5).
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use futures::stream::{self, StreamExt, TryStreamExt};
 use ulid::Ulid;
 use varve_block::BLOCK_JSON;
 use varve_model::TenantId;
 
-use super::Catalog;
 use super::error::Result;
 use super::floor::{self, Floor};
+use super::format;
 use super::scan::Names;
 use super::tenant::{Inner, Tenant};
+use super::{Catalog, Cause, Snapshot};
+use crate::bucket::PutOutcome;
 use crate::paths::{self, ObjectPath};
 
 /// Requests in flight at once.
@@ -96,19 +101,26 @@ pub async fn collect(catalog: &Catalog, tenant: &TenantId) -> Result<Report> {
     }
     // Named by what stays, read from versions that existed before the listings
     // below: what is committed later names only what is in these, or young.
-    let (mut live, collected) = inner.names(&newest, scan, report.floor).await?;
-    // A commit that was taken back since the scan names again what it replaced.
-    for version in newest.version() + 1.. {
-        let Some(manifest) = inner.read_manifest(tenant, version).await? else { break };
-        let later = inner.names_of(&newest, manifest.leaves).await?;
-        live.leaves.extend(later.leaves);
-        live.blocks.extend(later.blocks);
-    }
-    let run = Run { inner, tenant, live, collected, now_ms };
+    let (live, collected) = inner.names(&newest, scan, report.floor).await?;
+    let run = Run { inner, tenant, state, live, collected, now_ms };
     run.delete_manifests(&mut report).await?;
-    run.delete_leaves(&mut report).await?;
-    run.delete_blocks(&mut report).await?;
+    let mut leaves = run.dead_leaves().await?;
+    let mut blocks = run.dead_blocks().await?;
+    // An attempt to commit that names one of these may be under way, asleep.
+    let fenced = |id: Ulid| age_ms(id, newest.created_ms()) >= inner.config.orphan_ms / 4 * 3;
+    let orphans = leaves.iter().chain(&blocks).filter(|dead| dead.orphan);
+    if orphans.clone().any(|dead| !fenced(dead.id)) && !run.fence(&newest).await? {
+        leaves.retain(|dead| !dead.orphan);
+        blocks.retain(|dead| !dead.orphan);
+    }
+    run.delete_leaves(leaves, &mut report).await?;
+    run.delete_blocks(blocks, &mut report).await?;
     Ok(report)
+}
+
+/// How old something is whose name was made when it was begun.
+fn age_ms(id: Ulid, now_ms: i64) -> i64 {
+    now_ms.saturating_sub(i64::try_from(id.timestamp_ms()).unwrap_or(i64::MAX))
 }
 
 impl Inner {
@@ -134,6 +146,7 @@ impl Inner {
 struct Run<'a> {
     inner: &'a Inner,
     tenant: &'a TenantId,
+    state: Arc<Tenant>,
     /// Named by what stays.
     live: Names,
     /// Named by what this run has collected.
@@ -142,7 +155,41 @@ struct Run<'a> {
     now_ms: i64,
 }
 
+/// A leaf or a block that nothing names.
+struct Dead {
+    id: Ulid,
+    /// A leaf's file name; empty for blocks.
+    name: String,
+    /// No version that this run collected had named it either.
+    orphan: bool,
+}
+
 impl Run<'_> {
+    /// Makes a version that changes nothing: who built on `newest`, however
+    /// long ago, loses the race for its number, looks again, and finds that
+    /// its block is too old (C-6). `false` when somebody has been faster.
+    async fn fence(&self, newest: &Snapshot) -> Result<bool> {
+        let (inner, tenant) = (self.inner, self.tenant);
+        let mut manifest = newest.manifest().clone();
+        manifest.version += 1;
+        manifest.token = inner.token().to_string();
+        manifest.created_ms = inner.clock.now_ms();
+        manifest.causes = vec![Cause::Fence];
+        let version = manifest.version;
+        let path = paths::manifest(tenant, version);
+        let bytes = format::encode(&manifest)?;
+        if inner.bucket.put_if_absent(&path, bytes).await? == PutOutcome::Exists {
+            return Ok(false);
+        }
+        let floor = inner.read_floor(tenant, &self.state).await?;
+        if floor.version >= version {
+            inner.bucket.delete(&path).await?;
+            return Ok(false);
+        }
+        inner.write_hint(tenant, version, floor).await;
+        Ok(true)
+    }
+
     /// Deletes every manifest up to the floor, void ones included.
     async fn delete_manifests(&self, report: &mut Report) -> Result<()> {
         let folder = self.inner.bucket.list_folder(&paths::catalog(self.tenant)).await?;
@@ -159,43 +206,42 @@ impl Run<'_> {
         Ok(())
     }
 
-    async fn delete_leaves(&self, report: &mut Report) -> Result<()> {
+    async fn dead_leaves(&self) -> Result<Vec<Dead>> {
         let folder = self.inner.bucket.list_folder(&paths::leaves(self.tenant)).await?;
-        let gone: Vec<ObjectPath> = folder
-            .objects
-            .into_iter()
-            .map(|o| o.path)
-            .filter(|path| {
-                let name = path.file_name();
-                let Some((token, _)) = paths::parse_leaf_name(name) else { return false };
-                let orphan = self.is_orphan(token);
-                !self.live.leaves.contains(name) && (self.collected.leaves.contains(name) || orphan)
-            })
-            .collect();
-        report.leaves = gone.len() as u64;
-        self.delete_all(gone).await?;
+        let names = folder.objects.iter().map(|o| o.path.file_name());
+        let dead = names.filter_map(|name| {
+            let (id, _) = paths::parse_leaf_name(name)?;
+            let orphan = !self.collected.leaves.contains(name);
+            let dead = !self.live.leaves.contains(name) && (!orphan || self.is_old(id));
+            dead.then(|| Dead { id, name: name.to_owned(), orphan })
+        });
+        Ok(dead.collect())
+    }
+
+    async fn dead_blocks(&self) -> Result<Vec<Dead>> {
+        let folder = self.inner.bucket.list_folder(&paths::blocks(self.tenant)).await?;
+        let ids = folder.folders.iter().filter_map(|id| Ulid::from_string(id).ok());
+        let dead = ids.filter_map(|id| {
+            let orphan = !self.collected.blocks.contains(&id);
+            let dead = !self.live.blocks.contains(&id) && (!orphan || self.is_old(id));
+            dead.then(|| Dead { id, name: String::new(), orphan })
+        });
+        let mut dead: Vec<Dead> = dead.collect();
+        dead.sort_by_key(|dead| dead.id);
+        Ok(dead)
+    }
+
+    async fn delete_leaves(&self, dead: Vec<Dead>, report: &mut Report) -> Result<()> {
+        report.leaves = dead.len() as u64;
+        let paths = dead.into_iter().map(|dead| paths::leaf(self.tenant, &dead.name));
+        self.delete_all(paths.collect()).await?;
         self.count("leaf", report.leaves);
         Ok(())
     }
 
-    async fn delete_blocks(&self, report: &mut Report) -> Result<()> {
+    async fn delete_blocks(&self, dead: Vec<Dead>, report: &mut Report) -> Result<()> {
         let (bucket, tenant) = (&self.inner.bucket, self.tenant);
-        let folder = bucket.list_folder(&paths::blocks(tenant)).await?;
-        let mut ids: Vec<Ulid> =
-            folder.folders.iter().filter_map(|id| Ulid::from_string(id).ok()).collect();
-        ids.sort();
-        for id in ids {
-            if self.live.blocks.contains(&id) {
-                continue;
-            }
-            let replaced = self.collected.blocks.contains(&id);
-            if !replaced && !self.is_orphan(id) {
-                continue;
-            }
-            if self.is_late() {
-                // It has slept. What it knows may be out of date.
-                break;
-            }
+        for Dead { id, orphan, .. } in dead {
             // What says that it is a block goes first: a rebuild must not take
             // half a block for one.
             bucket.delete(&paths::block_file(tenant, id, BLOCK_JSON)).await?;
@@ -204,25 +250,18 @@ impl Run<'_> {
             let files: Vec<ObjectPath> = files.try_collect().await?;
             report.files += 1 + files.len() as u64;
             self.delete_all(files).await?;
-            if replaced { &mut report.replaced } else { &mut report.orphans }.push(id);
+            if orphan { &mut report.orphans } else { &mut report.replaced }.push(id);
         }
         self.count("block", (report.replaced.len() + report.orphans.len()) as u64);
         Ok(())
     }
 
-    fn is_orphan(&self, id: Ulid) -> bool {
-        let begun = i64::try_from(id.timestamp_ms()).unwrap_or(i64::MAX);
-        self.now_ms.saturating_sub(begun) >= self.inner.config.orphan_ms
-    }
-
-    fn is_late(&self) -> bool {
-        let passed = self.inner.clock.now_ms().saturating_sub(self.now_ms);
-        passed >= self.inner.config.grace_ms / 2
+    fn is_old(&self, id: Ulid) -> bool {
+        age_ms(id, self.now_ms) >= self.inner.config.orphan_ms
     }
 
     async fn delete_all(&self, paths: Vec<ObjectPath>) -> Result<()> {
         stream::iter(paths)
-            .filter(|_| std::future::ready(!self.is_late()))
             .map(Ok)
             .try_for_each_concurrent(IN_FLIGHT, |path| async move {
                 Ok(self.inner.bucket.delete(&path).await?)

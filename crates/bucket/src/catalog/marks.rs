@@ -2,8 +2,8 @@
 //! catalog is lost.
 //!
 //! A mark is an empty object in the block's folder; its name says it all:
-//! `listed-<version>`, `removed-<version>` or `undone-<version>`. The one of
-//! the highest version holds. Marks are written after the version that they
+//! `listed-<version>` or `removed-<version>`. The one of the highest version
+//! holds. Marks are written after the version that they
 //! name and before it is acknowledged; what a committer that died has left out
 //! is made up for by the collection that raises the floor over that version
 //! (C-10). Shipped blocks need none: they count as listed until a mark, or a
@@ -29,8 +29,6 @@ pub(crate) enum Fate {
     Listed,
     /// It was listed until then.
     Removed,
-    /// Its commit was taken back: it was never listed for anybody.
-    Undone,
 }
 
 /// A mark: what happened, and in which version.
@@ -45,7 +43,6 @@ impl Mark {
         let fate = match self.fate {
             Fate::Listed => "listed",
             Fate::Removed => "removed",
-            Fate::Undone => "undone",
         };
         format!("{fate}-{:020}", self.version)
     }
@@ -56,7 +53,6 @@ impl Mark {
         let fate = match fate {
             "listed" => Fate::Listed,
             "removed" => Fate::Removed,
-            "undone" => Fate::Undone,
             _ => return None,
         };
         let all_digits = digits.len() == 20 && digits.bytes().all(|b| b.is_ascii_digit());
@@ -67,9 +63,7 @@ impl Mark {
 
 /// The marks that a change leaves which `version` has.
 pub(crate) fn of_change(change: &Change, version: u64) -> Vec<(Ulid, Mark)> {
-    let undo = matches!(change.cause, Cause::Undo(_));
-    let gone = if undo { Fate::Undone } else { Fate::Removed };
-    let removed = change.remove.iter().map(|r| (r.id, Mark { fate: gone, version }));
+    let removed = change.remove.iter().map(|r| (r.id, Mark { fate: Fate::Removed, version }));
     let needed = !matches!(change.cause, Cause::Ship(_));
     let added = change.add.iter().filter(|_| needed);
     let added = added.map(|b| (b.id, Mark { fate: Fate::Listed, version }));
@@ -95,7 +89,7 @@ mod tests {
 
     #[test]
     fn names_read_back() {
-        for fate in [Fate::Listed, Fate::Removed, Fate::Undone] {
+        for fate in [Fate::Listed, Fate::Removed] {
             let mark = Mark { fate, version: 42 };
             assert_eq!(Mark::parse(&mark.file_name()), Some(mark));
         }

@@ -11,7 +11,7 @@ use varve_model::TenantId;
 
 use super::error::{CatalogError, Result};
 use super::tenant::{Inner, Tenant};
-use super::{Cause, Change, Committed};
+use super::{Change, Committed};
 use crate::paths;
 
 /// The most changes in one version.
@@ -51,9 +51,7 @@ impl Inner {
         change: Change,
     ) -> Result<Committed> {
         validate(&change)?;
-        if !matches!(change.cause, Cause::Undo(_)) {
-            self.check_files(tenant, &change.add).await?;
-        }
+        self.check_files(tenant, &change.add).await?;
         let (reply, answer) = oneshot::channel();
         let start = {
             let mut queue = state.queue.lock();

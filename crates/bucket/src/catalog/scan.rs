@@ -14,12 +14,12 @@ use futures::stream::{self, StreamExt, TryStreamExt};
 use ulid::Ulid;
 use varve_model::TenantId;
 
+use super::Snapshot;
 use super::error::Result;
 use super::floor::Floor;
 use super::format::{LeafRef, Manifest};
 use super::marks::{Fate, Mark};
 use super::tenant::Inner;
-use super::{Cause, Snapshot};
 
 /// Requests in flight at once.
 const IN_FLIGHT: usize = 16;
@@ -49,7 +49,6 @@ pub(crate) struct Scan {
 /// The leaves of a window before and after a version.
 struct Step {
     version: u64,
-    undo: bool,
     before: Option<LeafRef>,
     after: Option<LeafRef>,
 }
@@ -68,19 +67,18 @@ impl Scan {
 
     /// Notes in which leaves two versions differ that follow each other.
     fn step(&mut self, before: &[LeafRef], manifest: &Manifest) {
-        let undo = manifest.causes.iter().any(|c| matches!(c, Cause::Undo(_)));
         let by_window = |l: &LeafRef| (l.window_end, l.clone());
         let mut old: HashMap<i64, LeafRef> = before.iter().map(by_window).collect();
         for leaf in &manifest.leaves {
             let before = old.remove(&leaf.window_end);
             if before.as_ref().is_none_or(|before| before.name != leaf.name) {
                 let (version, after) = (manifest.version, Some(leaf.clone()));
-                self.steps.push(Step { version, undo, before, after });
+                self.steps.push(Step { version, before, after });
             }
         }
         for (_, leaf) in old {
             let version = manifest.version;
-            self.steps.push(Step { version, undo, before: Some(leaf), after: None });
+            self.steps.push(Step { version, before: Some(leaf), after: None });
         }
     }
 
@@ -139,12 +137,9 @@ impl Inner {
         for step in scan.steps.iter().filter(|s| s.version <= target + 1) {
             let (before, after) = (levels(by, &step.before).await?, levels(by, &step.after).await?);
             let version = step.version;
-            let gone = Mark { fate: if step.undo { Fate::Undone } else { Fate::Removed }, version };
             let removed = before.keys().filter(|id| !after.contains_key(id));
-            marks.extend(removed.map(|id| (*id, gone)));
-            let added = after
-                .iter()
-                .filter(|(id, level)| !before.contains_key(id) && (**level > 0 || step.undo));
+            marks.extend(removed.map(|id| (*id, Mark { fate: Fate::Removed, version })));
+            let added = after.iter().filter(|(id, level)| !before.contains_key(id) && **level > 0);
             marks.extend(added.map(|(id, _)| (*id, Mark { fate: Fate::Listed, version })));
         }
         Ok(marks)

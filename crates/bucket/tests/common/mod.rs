@@ -3,6 +3,7 @@
 
 pub mod process;
 pub mod stores;
+pub mod world;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

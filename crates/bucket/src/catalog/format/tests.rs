@@ -26,7 +26,7 @@ fn manifest(windows: &[i64]) -> Manifest {
         created_ms: -8,
         causes: vec![
             Cause::Ship(CutKey { partition: 1, window_end: 2, cut: 3 }),
-            Cause::Undo(None),
+            Cause::Fence,
             Cause::Merge,
         ],
         leaves: windows.iter().map(leaf).collect(),
@@ -40,7 +40,7 @@ fn manifest(windows: &[i64]) -> Manifest {
 fn golden() {
     let json = concat!(
         r#"{"format":1,"tenant":"anonymous","version":7,"token":"t","created_ms":-8,"#,
-        r#""causes":[{"ship":{"partition":1,"window_end":2,"cut":3}},{"undo":null},"merge"],"#,
+        r#""causes":[{"ship":{"partition":1,"window_end":2,"cut":3}},"fence","merge"],"#,
         r#""leaves":[{"window_end":10,"#,
         r#""name":"00000000010000000000000002-00000000000000000000000000000003.json","#,
         r#""size":4,"blocks":1,"start":5,"changed_ms":6}],"masks":[]}"#
