@@ -27,8 +27,13 @@ fn runtime() -> tokio::runtime::Runtime {
 
 /// Sends a request and waits for its answer, a minute at most.
 pub fn send(request: reqwest::RequestBuilder) -> Response {
+    runtime().block_on(exchange(request.timeout(Duration::from_secs(60))))
+}
+
+/// Sends a request; no whole answer is the status 0.
+pub(crate) async fn exchange(request: reqwest::RequestBuilder) -> Response {
     let sent = async {
-        let response = request.timeout(Duration::from_secs(60)).send().await?;
+        let response = request.send().await?;
         let status = response.status().as_u16();
         let text = |v: &reqwest::header::HeaderValue| v.to_str().unwrap_or_default().to_owned();
         let headers =
@@ -36,7 +41,7 @@ pub fn send(request: reqwest::RequestBuilder) -> Response {
         let body = response.text().await?;
         Ok::<_, reqwest::Error>(Response { status, headers, body })
     };
-    runtime().block_on(sent).unwrap_or_else(|e| Response {
+    sent.await.unwrap_or_else(|e| Response {
         status: 0,
         headers: HashMap::new(),
         body: format!("{e:?}"),

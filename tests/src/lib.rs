@@ -10,12 +10,19 @@
     reason = "a harness reports and fails loudly"
 )]
 
+pub mod calm;
+pub mod client;
 pub mod compare;
+pub mod flood;
 pub mod http;
+pub mod ledger;
 pub mod oracle;
 pub mod parts;
 pub mod process;
 pub mod proxy;
 pub mod remote_write;
 pub mod scrape;
+pub mod seed;
+pub mod tmpfs;
+pub mod traffic;
 pub mod varve;

@@ -33,6 +33,24 @@ impl Process {
         self.child.id()
     }
 
+    /// Most memory that it has had resident so far, in bytes.
+    pub fn peak_memory(&self) -> u64 {
+        self.status_bytes("VmHWM")
+    }
+
+    /// Memory that it has resident now, in bytes.
+    pub fn memory(&self) -> u64 {
+        self.status_bytes("VmRSS")
+    }
+
+    fn status_bytes(&self, key: &str) -> u64 {
+        let path = format!("/proc/{}/status", self.pid());
+        let text = std::fs::read_to_string(&path).unwrap_or_default();
+        let line = text.lines().find_map(|l| l.strip_prefix(key)?.strip_prefix(':'));
+        let kib = line.and_then(|l| l.trim().strip_suffix(" kB")?.parse::<u64>().ok());
+        kib.unwrap_or_else(|| panic!("no {key} of {}:\n{}", self.name, self.output())) << 10
+    }
+
     /// Everything that it has printed.
     pub fn output(&self) -> String {
         std::fs::read_to_string(&self.log).unwrap_or_default()

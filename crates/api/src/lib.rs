@@ -4,6 +4,7 @@
 //! [`Admin`]. This is the only crate that names axum.
 
 mod admin;
+mod arrive;
 mod json;
 mod layers;
 mod metrics;
@@ -31,4 +32,4 @@ pub use querier::{
 };
 pub use routes::{BuildInfo, Services, router};
 pub use serve::serve;
-pub use writer::{Protocol, WriteReply, WriteRequest, Writer};
+pub use writer::{Protocol, RequestRoom, Unbounded, WriteReply, WriteRequest, Writer};

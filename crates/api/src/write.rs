@@ -10,7 +10,7 @@ use axum::response::{IntoResponse, Response};
 use http::header::{CONTENT_ENCODING, CONTENT_TYPE, RETRY_AFTER};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 
-use crate::params::read_body;
+use crate::arrive::arrive;
 use crate::reply::ApiError;
 use crate::routes::WriteState;
 use crate::tenant::Tenant;
@@ -42,9 +42,14 @@ async fn accept(
     let (parts, body) = request.into_parts();
     let protocol = protocol(&parts.headers)?;
     check_encoding(&parts.headers)?;
-    let limit = (state.max_body, " (server.max_write_body)");
-    let body = read_body(&parts.headers, body, limit).await?;
-    let reply = state.writer.write(tenant, WriteRequest { protocol, body }).await;
+    let mut room = state.writer.room(&tenant);
+    let reply = match arrive(&parts.headers, body, state.max_body, &mut *room).await? {
+        Ok(body) => {
+            let request = WriteRequest { protocol, body };
+            state.writer.write(tenant, request, &mut *room).await
+        }
+        Err(refused) => refused,
+    };
     Ok(respond(protocol, reply))
 }
 

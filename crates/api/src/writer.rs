@@ -45,10 +45,38 @@ pub struct WriteReply {
     pub retry_after: Option<Duration>,
 }
 
+/// Room for one request while it arrives and is worked on; given back when it
+/// is dropped.
+pub trait RequestRoom: Send {
+    /// Takes room for so many bytes more.
+    ///
+    /// # Errors
+    /// The answer to the sender when there is none now: 503 with `Retry-After`.
+    fn grow(&mut self, bytes: u64) -> Result<(), WriteReply>;
+}
+
+/// Room without bound.
+#[derive(Clone, Copy, Debug)]
+pub struct Unbounded;
+
+impl RequestRoom for Unbounded {
+    fn grow(&mut self, _: u64) -> Result<(), WriteReply> {
+        Ok(())
+    }
+}
+
 /// Takes samples.
 #[async_trait]
 pub trait Writer: Send + Sync {
-    /// Decodes and stores one request. What the reply counts as written is
-    /// on disk when this returns.
-    async fn write(&self, tenant: TenantId, request: WriteRequest) -> WriteReply;
+    /// Room for a tenant's next request, asked for before its body is read.
+    fn room(&self, tenant: &TenantId) -> Box<dyn RequestRoom>;
+
+    /// Decodes and stores one request, for which `room` grows. What the reply
+    /// counts as written is on disk when this returns.
+    async fn write(
+        &self,
+        tenant: TenantId,
+        request: WriteRequest,
+        room: &mut dyn RequestRoom,
+    ) -> WriteReply;
 }

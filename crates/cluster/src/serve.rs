@@ -15,8 +15,13 @@ use crate::LocalNetwork;
 /// smaller frames; only a single huge series can come near it.
 pub const MAX_MESSAGE: usize = 256 << 20;
 
+/// Calls under way on one connection. Peers share one connection for all
+/// tenants, so it is no place to queue: who takes a call bounds its memory.
+const MAX_STREAMS: u32 = 1 << 16;
+
 fn server() -> Server {
     Server::builder()
+        .max_concurrent_streams(MAX_STREAMS)
         .initial_stream_window_size(4 << 20)
         .initial_connection_window_size(16 << 20)
         .http2_keepalive_interval(Some(std::time::Duration::from_secs(10)))

@@ -8,11 +8,13 @@ pub mod config;
 mod clock;
 mod failpoint;
 mod random;
+mod room;
 mod shutdown;
 mod telemetry;
 
 pub use clock::{Clock, ManualClock, SystemClock};
 pub use failpoint::{configure_failpoints_from_env, fail};
 pub use random::random_bytes;
+pub use room::{NoRoom, Room, Share};
 pub use shutdown::{Shutdown, ShutdownToken};
 pub use telemetry::{LogFormat, RateLimitedLog, init_tracing};

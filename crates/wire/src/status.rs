@@ -34,7 +34,9 @@ pub fn status(kind: ErrorKind, message: impl Into<String>) -> Status {
     status
 }
 
-/// The kind of a status, by its metadata when it has some, else by its code.
+/// The kind of a status, by its metadata when it has some, else by its code:
+/// then it is the transport's, whose word for a connection that broke is
+/// `Unknown` or `Internal`.
 pub fn kind(status: &Status) -> ErrorKind {
     let named = status.metadata().get(KIND_KEY).and_then(|v| v.to_str().ok());
     let found = named.and_then(|name| ALL.into_iter().find(|k| k.as_str() == name));
@@ -66,10 +68,10 @@ fn kind_of_code(code: Code) -> ErrorKind {
         Code::ResourceExhausted => ErrorKind::Limited,
         Code::FailedPrecondition => ErrorKind::Execution,
         Code::Cancelled => ErrorKind::Canceled,
-        Code::Unavailable => ErrorKind::Unavailable,
+        Code::Unavailable | Code::Unknown | Code::Internal => ErrorKind::Unavailable,
         Code::DeadlineExceeded => ErrorKind::Timeout,
         Code::DataLoss => ErrorKind::Corrupt,
-        Code::Ok | Code::Unknown | Code::Unimplemented | Code::Internal => ErrorKind::Internal,
+        Code::Ok | Code::Unimplemented => ErrorKind::Internal,
     }
 }
 
@@ -88,6 +90,8 @@ mod tests {
     fn statuses_of_the_transport_are_read_by_code() {
         assert_eq!(kind(&Status::unavailable("connection refused")), ErrorKind::Unavailable);
         assert_eq!(kind(&Status::deadline_exceeded("")), ErrorKind::Timeout);
-        assert_eq!(kind(&Status::unknown("")), ErrorKind::Internal);
+        assert_eq!(kind(&Status::unknown("transport error")), ErrorKind::Unavailable);
+        assert_eq!(kind(&Status::internal("h2 protocol error")), ErrorKind::Unavailable);
+        assert_eq!(kind(&Status::unimplemented("")), ErrorKind::Internal);
     }
 }

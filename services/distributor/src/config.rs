@@ -19,9 +19,11 @@ pub struct Config {
     /// Memory for references of known series; about 100 bytes each. Too
     /// little makes labels travel again, which costs CPU and network.
     pub reference_cache: ByteSize,
-    /// Bytes that requests under way may take, counted as twice their length
-    /// after decompression. Beyond it the answer is 503; the process stays
-    /// alive instead. A request that is larger by itself waits for no other.
+    /// Bytes that requests under way may take: their bodies as they arrive,
+    /// and twice their length after decompression. Beyond it the answer is
+    /// 503; the process stays alive instead. One tenant gets three quarters
+    /// of it at most, many that fill it share it evenly. A request that is
+    /// larger by itself is taken when no other is under way.
     pub inflight: ByteSize,
 }
 

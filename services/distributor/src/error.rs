@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use varve_model::ErrorKind;
+use varve_runtime::NoRoom;
 use varve_wire::remote_write::DecodeError;
 
 /// Why nothing of a request, or not all of it, was written.
@@ -36,13 +37,11 @@ pub enum WriteError {
         retry_after: Duration,
     },
     /// Too much is under way already.
-    #[error("requests under way take {taken} bytes, the limit is {limit} (inflight)")]
-    Overloaded {
-        /// What they take.
-        taken: u64,
-        /// What they may take.
-        limit: u64,
-    },
+    #[error(
+        "requests under way take {} bytes, {} of them the tenant's, the limit is {} (inflight)",
+        .0.held, .0.by_owner, .0.limit
+    )]
+    Overloaded(NoRoom),
     /// A partition did not take its share, but may later.
     #[error("partition {partition} is not available: {message}")]
     Unavailable {
@@ -72,7 +71,7 @@ impl WriteError {
             Self::Decode(e) if e.is_too_large() => ErrorKind::TooLarge,
             Self::Decode(_) => ErrorKind::Invalid,
             Self::Rate { .. } => ErrorKind::Limited,
-            Self::Overloaded { .. } | Self::Unavailable { .. } => ErrorKind::Unavailable,
+            Self::Overloaded(_) | Self::Unavailable { .. } => ErrorKind::Unavailable,
             Self::Failed { kind, .. } => *kind,
         }
     }

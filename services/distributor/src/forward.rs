@@ -115,6 +115,7 @@ impl Forwarder<'_> {
             batch: pending.batch.encode(),
             max_series: self.max_series,
             out_of_order_window_ms: self.out_of_order_window_ms,
+            tenant: pending.batch.tenant.to_string(),
         };
         self.metrics.batch(request.batch.len(), pending.batch.samples());
         let mut pause = self.backoff;

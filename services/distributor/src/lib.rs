@@ -14,7 +14,6 @@ mod cache;
 mod config;
 mod error;
 mod forward;
-mod inflight;
 mod limits;
 mod metrics;
 mod partitions;

@@ -16,6 +16,7 @@ pub struct Metrics {
     unknown: IntCounter,
     cached: IntGauge,
     retries: IntCounter,
+    overloaded: IntCounter,
     batch_bytes: IntCounter,
     batch_samples: IntCounter,
 }
@@ -57,6 +58,10 @@ impl Metrics {
             references: vec("reference_lookups_total", "Lookups of known series.", &["result"])?,
             unknown: counter("unknown_references_total", "References that a head did not know.")?,
             cached,
+            overloaded: counter(
+                "overloaded_total",
+                "Requests refused because those under way hold all room.",
+            )?,
             retries: counter("append_retries_total", "Appends sent again.")?,
             batch_bytes: counter("batch_bytes_total", "Bytes of batches sent.")?,
             batch_samples: counter("batch_samples_total", "Samples in batches sent.")?,
@@ -99,6 +104,10 @@ impl Metrics {
 
     pub(crate) fn cached(&self, n: usize) {
         self.cached.set(i64::try_from(n).unwrap_or(i64::MAX));
+    }
+
+    pub(crate) fn overloaded(&self) {
+        self.overloaded.inc();
     }
 
     pub(crate) fn retried(&self) {

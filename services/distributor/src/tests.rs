@@ -82,7 +82,9 @@ impl Bench {
 
     async fn send_body(&self, tenant: &str, protocol: Protocol, body: Vec<u8>) -> WriteReply {
         let tenant = TenantId::new(tenant).unwrap();
-        self.distributor.write(tenant, WriteRequest { protocol, body: body.into() }).await
+        let mut room = self.distributor.room(&tenant);
+        let request = WriteRequest { protocol, body: body.into() };
+        self.distributor.write(tenant, request, &mut *room).await
     }
 
     /// The value of a metric, summed over its labels.

@@ -9,20 +9,23 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use tokio::sync::watch;
-use varve_api::{Protocol, WriteReply, WriteRequest, Writer};
+use varve_api::{Protocol, RequestRoom, WriteReply, WriteRequest, Writer};
 use varve_model::TenantId;
-use varve_runtime::{Clock, RateLimitedLog};
+use varve_runtime::{Clock, RateLimitedLog, Room, Share};
 use varve_wire::remote_write::{Fingerprints, decompress, decompressed_len};
 
 use crate::body::Body;
 use crate::cache::References;
 use crate::forward::{Forwarder, Outcome};
-use crate::inflight::{Inflight, Share};
 use crate::plan::{Plan, Planner};
 use crate::rate::Rates;
 use crate::shard::Shards;
 use crate::validate::Times;
 use crate::{Config, Deps, Limits, Metrics, Overrides, Partitions, WriteError, reply};
+
+/// Memory that a request takes at most beside its body, as a multiple of its
+/// length after decompression: those bytes, and what it is decoded to.
+const MEMORY: u64 = 2;
 
 /// Takes writes. See the crate's page.
 pub struct Distributor {
@@ -33,18 +36,45 @@ pub struct Distributor {
     fingerprints: Fingerprints,
     references: References,
     rates: Rates,
-    inflight: Inflight,
-    metrics: Metrics,
+    inflight: Arc<Room>,
+    metrics: Arc<Metrics>,
     refusals_log: RateLimitedLog,
     errors_log: RateLimitedLog,
 }
 
+/// What one request holds.
+struct Arriving {
+    share: Share,
+    metrics: Arc<Metrics>,
+    retry_after: Duration,
+}
+
+impl RequestRoom for Arriving {
+    fn grow(&mut self, bytes: u64) -> Result<(), WriteReply> {
+        self.share.grow(bytes).map_err(|e| {
+            self.metrics.overloaded();
+            reply::error(&WriteError::Overloaded(e), self.retry_after)
+        })
+    }
+}
+
 #[async_trait]
 impl Writer for Distributor {
-    async fn write(&self, tenant: TenantId, request: WriteRequest) -> WriteReply {
+    fn room(&self, tenant: &TenantId) -> Box<dyn RequestRoom> {
+        let share = self.inflight.share(tenant.as_str());
+        let (metrics, retry_after) = (Arc::clone(&self.metrics), self.config.retry_after.0);
+        Box::new(Arriving { share, metrics, retry_after })
+    }
+
+    async fn write(
+        &self,
+        tenant: TenantId,
+        request: WriteRequest,
+        room: &mut dyn RequestRoom,
+    ) -> WriteReply {
         let started = self.clock.monotonic();
         let protocol = request.protocol;
-        let reply = match self.take(&tenant, request).await {
+        let reply = match self.take(&tenant, request, room).await {
             Ok(reply) => reply,
             Err(e) => {
                 self.log_error(&tenant, &e);
@@ -67,14 +97,14 @@ impl Distributor {
         let every = Duration::from_secs(10);
         Self {
             references: References::new(config.reference_cache.0),
-            inflight: Inflight::new(config.inflight.0),
+            inflight: Room::new(config.inflight.0),
             config,
             partitions: deps.partitions,
             limits: deps.limits,
             clock: deps.clock,
             fingerprints: Fingerprints::new(deps.fingerprint_key),
             rates: Rates::default(),
-            metrics,
+            metrics: Arc::new(metrics),
             refusals_log: RateLimitedLog::new(every),
             errors_log: RateLimitedLog::new(every),
         }
@@ -85,10 +115,14 @@ impl Distributor {
         &self,
         tenant: &TenantId,
         request: WriteRequest,
+        room: &mut dyn RequestRoom,
     ) -> Result<WriteReply, WriteError> {
         let deadline = tokio::time::Instant::now() + self.config.request_timeout.0;
         let limits = self.limits.borrow().tenant(tenant).clone();
-        let (body, _share) = self.open(tenant, &request, &limits)?;
+        let body = match self.open(tenant, &request, &limits, room)? {
+            Ok(body) => body,
+            Err(refused) => return Ok(refused),
+        };
         let count = self.partitions.count();
         let shards = Shards::new(tenant, count, limits.partitions);
         let generation = limits.generation(count);
@@ -122,23 +156,27 @@ impl Distributor {
         Ok(reply)
     }
 
-    /// Decompresses within the tenant's limits and the process' room.
+    /// Decompresses within the tenant's limits and the process' room; the
+    /// inner error is the answer when there is no room.
     fn open(
         &self,
         tenant: &TenantId,
         request: &WriteRequest,
         limits: &Limits,
-    ) -> Result<(Body, Share<'_>), WriteError> {
+        room: &mut dyn RequestRoom,
+    ) -> Result<Result<Body, WriteReply>, WriteError> {
         let (got, limit) = (request.body.len(), limits.max_request_bytes.0);
         if got as u64 > limit {
             return Err(WriteError::Body { got, limit });
         }
         let limit = usize::try_from(limits.max_decompressed_bytes.0).unwrap_or(usize::MAX);
         let len = decompressed_len(&request.body, limit)?;
-        let share = self.inflight.take((len as u64).saturating_mul(2))?;
+        if let Err(refused) = room.grow((len as u64).saturating_mul(MEMORY)) {
+            return Ok(Err(refused));
+        }
         let bytes = decompress(&request.body, limit)?;
         let fingerprints = self.fingerprints.tenant(tenant);
-        Ok((Body { bytes, protocol: request.protocol, fingerprints, limit }, share))
+        Ok(Ok(Body { bytes, protocol: request.protocol, fingerprints, limit }))
     }
 
     fn plan(

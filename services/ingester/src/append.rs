@@ -1,9 +1,11 @@
 //! Appending one batch to one partition.
 
+use std::sync::Arc;
+
 use varve_head::{AppendLimits, AppendOutcome, RefusalReason};
 use varve_wire::v1;
 
-use crate::error::Result;
+use crate::error::{IngesterError, Result};
 use crate::start::Ingester;
 
 impl Ingester {
@@ -13,11 +15,21 @@ impl Ingester {
     ) -> Result<v1::AppendResponse> {
         let hosted = self.hosted(request.partition)?;
         self.check_disk()?;
+        let admitted = self.admission.admit(&request.tenant, request.batch.len()).await;
+        let admitted = admitted.inspect_err(|_| self.metrics.refused_room.inc())?;
         let limits = AppendLimits {
             max_series: request.max_series,
             out_of_order_window_ms: request.out_of_order_window_ms,
         };
-        Ok(answer(hosted.partition.append(request.batch, limits).await?))
+        let partition = Arc::clone(&hosted.partition);
+        // From here on the batch is on its way into the log, and takes its
+        // room until it is there, also when its sender no longer waits.
+        let task = tokio::spawn(async move {
+            let outcome = partition.append(request.batch, limits).await;
+            drop(admitted);
+            outcome
+        });
+        Ok(answer(task.await.map_err(|_| IngesterError::CutOff("an append"))??))
     }
 }
 

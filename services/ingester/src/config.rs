@@ -39,8 +39,13 @@ pub struct Config {
     pub disk_high_water: f64,
     /// Length of a log segment file.
     pub log_segment: ByteSize,
-    /// Bytes of appends that may wait for the disk.
+    /// Bytes of appends that may wait for the disk; an eighth of them one
+    /// tenant's.
     pub log_queue: ByteSize,
+    /// Bytes of all appends under way, those that wait for their turn at the
+    /// log included. Beyond it they are refused (503 to senders, who repeat
+    /// them). One tenant gets three quarters of it at most.
+    pub append_room: ByteSize,
 }
 
 impl Default for Config {
@@ -59,6 +64,7 @@ impl Default for Config {
             disk_high_water: 0.95,
             log_segment: ByteSize(64 << 20),
             log_queue: ByteSize(64 << 20),
+            append_room: ByteSize(256 << 20),
         }
     }
 }
@@ -86,6 +92,9 @@ impl Config {
         }
         if self.log_queue.0 == 0 {
             return Err("ingester.log_queue must be above 0".to_owned());
+        }
+        if self.append_room.0 == 0 {
+            return Err("ingester.append_room must be above 0".to_owned());
         }
         let intervals = [
             ("seal_interval", self.seal_interval),

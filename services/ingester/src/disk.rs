@@ -31,6 +31,7 @@ impl Ingester {
 
     /// Looks at the disk once.
     pub(crate) fn watch_disk_once(&self) {
+        self.metrics.append_bytes.set(i64::try_from(self.admission.held()).unwrap_or(i64::MAX));
         match self.log.space() {
             Ok(space) if space.total > 0 => {
                 let used = 1.0 - space.free as f64 / space.total as f64;

@@ -8,6 +8,7 @@ use varve_bucket::{BucketError, CatalogError};
 use varve_head::HeadError;
 use varve_log::LogError;
 use varve_model::ErrorKind;
+use varve_runtime::NoRoom;
 use varve_wire::{convert::ConvertError, status};
 
 /// An error of an ingester.
@@ -31,6 +32,12 @@ pub enum IngesterError {
         /// Percent from which appends are refused.
         limit: f64,
     },
+    /// The appends under way hold all room.
+    #[error(
+        "appends under way take {} bytes, {} of them the tenant's, the limit is {} (setting ingester.append_room)",
+        .0.held, .0.by_owner, .0.limit
+    )]
+    Overloaded(NoRoom),
     /// The request is not well formed.
     #[error(transparent)]
     Request(#[from] ConvertError),
@@ -81,7 +88,9 @@ impl IngesterError {
     pub fn kind(&self) -> ErrorKind {
         match self {
             Self::NotHosted(_) => ErrorKind::NotFound,
-            Self::DiskFull { .. } | Self::CutOff(_) | Self::Failpoint(_) => ErrorKind::Unavailable,
+            Self::DiskFull { .. } | Self::Overloaded(_) | Self::CutOff(_) | Self::Failpoint(_) => {
+                ErrorKind::Unavailable
+            }
             Self::Request(error) => error.kind(),
             Self::Head(error) => error.kind(),
             Self::Log(error) => error.kind(),

@@ -9,6 +9,7 @@
 //! Every step between can be cut off at any moment and is taken up again at
 //! the next start (`ship.rs`).
 
+mod admission;
 mod append;
 mod build;
 mod config;

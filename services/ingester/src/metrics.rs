@@ -1,8 +1,8 @@
 //! What an ingester reports about itself; log and head count for themselves.
 
 use prometheus::{
-    Gauge, Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGaugeVec, Opts, Registry,
-    core::Collector,
+    Gauge, Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts,
+    Registry, core::Collector,
 };
 
 /// Metrics of an ingester.
@@ -14,6 +14,10 @@ pub(crate) struct Metrics {
     pub series_sent: IntCounter,
     /// Appends refused because the disk is over its high-water mark.
     pub refused_disk: IntCounter,
+    /// Appends refused because those under way hold all room.
+    pub refused_room: IntCounter,
+    /// Bytes of the appends under way.
+    pub append_bytes: IntGauge,
     /// Share of the disk in use.
     pub disk_used: Gauge,
     /// Seals that failed.
@@ -68,6 +72,14 @@ impl Metrics {
             refused_disk: counter(
                 "refused_disk_total",
                 "Appends refused because the disk is over its high-water mark.",
+            )?,
+            refused_room: counter(
+                "refused_room_total",
+                "Appends refused because those under way hold all room.",
+            )?,
+            append_bytes: add(
+                registry,
+                IntGauge::new("varve_ingester_append_bytes", "Bytes of the appends under way."),
             )?,
             disk_used: add(
                 registry,

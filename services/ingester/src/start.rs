@@ -20,6 +20,7 @@ use varve_wire::v1::ingest_server::IngestServer;
 use varve_wire::v1::store_server::StoreServer;
 
 use crate::Config;
+use crate::admission::Admission;
 use crate::disk::DiskGuard;
 use crate::error::{IngesterError, Result};
 use crate::metrics::Metrics;
@@ -70,6 +71,7 @@ pub struct Inner {
     pub(crate) catalog: Arc<Catalog>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) disk: DiskGuard,
+    pub(crate) admission: Admission,
     pub(crate) metrics: Metrics,
     pub(crate) scratch: PathBuf,
     pub(crate) builders: Arc<Semaphore>,
@@ -128,6 +130,7 @@ pub async fn start(config: Config, deps: Deps) -> Result<Running, IngesterError>
     };
     let partitions = open_partitions(&config, &deps, &log).await?;
     let ingester = Ingester(Arc::new(Inner {
+        admission: Admission::new(&config),
         builders: Arc::new(Semaphore::new(config.build_concurrency)),
         selects: Arc::new(Semaphore::new(config.select_concurrency)),
         config,

@@ -41,7 +41,7 @@ impl<S: Send + Sync> FromRequest<S> for Form {
             .and_then(|v| v.to_str().ok())
             .is_some_and(|v| v.starts_with("application/x-www-form-urlencoded"));
         if parts.method == Method::POST && has_form {
-            let bytes = read_body(&parts.headers, body, (MAX_FORM, "")).await?;
+            let bytes = read_body(&parts.headers, body, MAX_FORM).await?;
             pairs.extend(decode(&inflate(&parts.headers, bytes)?)?);
         }
         pairs.extend(decode(parts.uri.query().unwrap_or("").as_bytes())?);
@@ -55,21 +55,17 @@ fn decode(text: &[u8]) -> Result<Vec<(String, String)>, ApiError> {
 }
 
 /// Reads a body of at most `limit` bytes; one that says that it is longer is
-/// refused before it is read, and told the setting that stands beside `limit`.
-pub(crate) async fn read_body(
-    headers: &HeaderMap,
-    body: Body,
-    (limit, setting): (usize, &str),
-) -> Result<Bytes, ApiError> {
+/// refused before it is read.
+async fn read_body(headers: &HeaderMap, body: Body, limit: usize) -> Result<Bytes, ApiError> {
     let length = headers.get(CONTENT_LENGTH).and_then(|v| v.to_str().ok()?.parse::<u64>().ok());
     if length.is_some_and(|n| n > limit as u64) {
-        return Err(ApiError::too_large(limit, setting));
+        return Err(ApiError::too_large(limit, ""));
     }
     to_bytes(body, limit).await.map_err(|e| {
         let too_long = std::error::Error::source(&e)
             .is_some_and(|s| s.is::<http_body_util::LengthLimitError>());
         if too_long {
-            ApiError::too_large(limit, setting)
+            ApiError::too_large(limit, "")
         } else {
             ApiError::bad_data(format!("error reading the request body: {e}"))
         }

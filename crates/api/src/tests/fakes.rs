@@ -16,7 +16,7 @@ use varve_runtime::ManualClock;
 
 use crate::{
     Admin, Answer, BuildInfo, InstantQuery, MetadataQuery, Querier, Query, QueryError, RangeQuery,
-    SeriesExemplars, SeriesQuery, Services, WriteReply, WriteRequest, Writer, router,
+    RequestRoom, SeriesExemplars, SeriesQuery, Services, WriteReply, WriteRequest, Writer, router,
 };
 
 /// What the fakes were asked, newest last.
@@ -204,9 +204,33 @@ impl Querier for Fake {
     }
 }
 
+/// Room for so many bytes.
+struct Small(u64);
+
+impl RequestRoom for Small {
+    fn grow(&mut self, bytes: u64) -> Result<(), WriteReply> {
+        let left = self.0.checked_sub(bytes).ok_or_else(|| WriteReply {
+            status: 503,
+            message: "no room".to_owned(),
+            retry_after: Some(Duration::from_secs(3)),
+            ..WriteReply::default()
+        });
+        left.map(|left| self.0 = left)
+    }
+}
+
 #[async_trait]
 impl Writer for Fake {
-    async fn write(&self, tenant: TenantId, request: WriteRequest) -> WriteReply {
+    fn room(&self, _: &TenantId) -> Box<dyn RequestRoom> {
+        Box::new(Small(900))
+    }
+
+    async fn write(
+        &self,
+        tenant: TenantId,
+        request: WriteRequest,
+        _: &mut dyn RequestRoom,
+    ) -> WriteReply {
         self.0.push(format!("{tenant} write {:?} {} bytes", request.protocol, request.body.len()));
         let reply = WriteReply { samples: 3, histograms: 2, exemplars: 1, ..WriteReply::default() };
         match &request.body[..] {

@@ -61,6 +61,16 @@ async fn the_writers_refusals_are_passed_on() {
 }
 
 #[tokio::test]
+async fn a_body_without_room_is_refused_before_it_is_kept() {
+    let (got, seen) = write("/api/v1/write", &[("content-type", V1)], &[0; 901]).await;
+    let want = (503, "no room\n", "");
+    assert_eq!((got.status.as_u16(), got.body.as_str(), seen.as_str()), want);
+    assert_eq!(got.headers["retry-after"], "3");
+    let (got, _) = write("/api/v1/write", &[("content-type", V1)], &[0; 900]).await;
+    assert_eq!(got.status.as_u16(), 204);
+}
+
+#[tokio::test]
 async fn what_is_not_remote_write_is_refused_before_it_is_read() {
     let long = vec![0; 1001];
     type Headers = [(&'static str, &'static str)];

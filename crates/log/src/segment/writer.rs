@@ -469,6 +469,7 @@ impl Writer {
         let metrics = &self.shared.config.metrics;
         let start = Instant::now();
         let segment = &active.live.segment;
+        varve_runtime::failpoint!("log.sync");
         segment.file.sync_data().map_err(|e| LogError::io("sync", &segment.path, e))?;
         metrics.sync_seconds.observe(start.elapsed().as_secs_f64());
         metrics.syncs.inc();

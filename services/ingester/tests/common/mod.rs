@@ -146,6 +146,7 @@ impl Live {
             batch: batch.encode(),
             max_series: 0,
             out_of_order_window_ms: WINDOW_MS,
+            tenant: tenant().to_string(),
         };
         let answer = self.ingester.append(Request::new(request)).await?.into_inner();
         assert_eq!(answer.refusals, []);

@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use varve_api::{
-    Answer, InstantQuery, MetadataQuery, Querier, QueryError, RangeQuery, SeriesExemplars,
-    SeriesQuery, WriteReply, WriteRequest, Writer,
+    Answer, InstantQuery, MetadataQuery, Querier, QueryError, RangeQuery, RequestRoom,
+    SeriesExemplars, SeriesQuery, WriteReply, WriteRequest, Writer,
 };
 use varve_model::{ErrorKind, Labels, Matcher, Metadata, TenantId, TimeRange};
 use varve_promql::{parse, value::QueryValue};
@@ -36,15 +36,42 @@ impl<T: ?Sized> Late<T> {
 
 #[async_trait]
 impl Writer for Late<dyn Writer> {
-    async fn write(&self, tenant: TenantId, request: WriteRequest) -> WriteReply {
+    fn room(&self, tenant: &TenantId) -> Box<dyn RequestRoom> {
         match self.role.get() {
-            Some(writer) => writer.write(tenant, request).await,
-            None => WriteReply {
-                status: 503,
-                message: self.missing(),
-                retry_after: Some(Duration::from_secs(1)),
-                ..WriteReply::default()
-            },
+            Some(writer) => writer.room(tenant),
+            None => Box::new(NotYet(self.late())),
+        }
+    }
+
+    async fn write(
+        &self,
+        tenant: TenantId,
+        request: WriteRequest,
+        room: &mut dyn RequestRoom,
+    ) -> WriteReply {
+        match self.role.get() {
+            Some(writer) => writer.write(tenant, request, room).await,
+            None => self.late(),
+        }
+    }
+}
+
+/// No room, because nobody would take the body.
+struct NotYet(WriteReply);
+
+impl RequestRoom for NotYet {
+    fn grow(&mut self, _: u64) -> Result<(), WriteReply> {
+        Err(self.0.clone())
+    }
+}
+
+impl Late<dyn Writer> {
+    fn late(&self) -> WriteReply {
+        WriteReply {
+            status: 503,
+            message: self.missing(),
+            retry_after: Some(Duration::from_secs(1)),
+            ..WriteReply::default()
         }
     }
 }
