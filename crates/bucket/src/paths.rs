@@ -6,7 +6,8 @@
 //! <tenant>/catalog/floor/00000000000000000003   third raise of the floor
 //! <tenant>/catalog/leaf/<ulid>-<hash>.json      entries of one window
 //! <tenant>/catalog/mask/<ulid>.json             reserved: deletion masks
-//! <tenant>/blocks/<ulid>/<file>                 the files of a block
+//! <tenant>/blocks/<ulid>/<file>                 the files of a block, and its marks
+//! <tenant>/gone/<ulid>.json                     cuts whose blocks a collection deleted
 //! ```
 
 use std::fmt;
@@ -134,6 +135,11 @@ pub fn parse_leaf_name(name: &str) -> Option<(Ulid, u128)> {
 /// All blocks of a tenant.
 pub fn blocks(tenant: &TenantId) -> ObjectPath {
     self::tenant(tenant).join("blocks")
+}
+
+/// What collections have put down of the blocks that they deleted.
+pub fn gone(tenant: &TenantId) -> ObjectPath {
+    self::tenant(tenant).join("gone")
 }
 
 /// All files of one block.

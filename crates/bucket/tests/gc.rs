@@ -5,41 +5,13 @@
 
 mod common;
 
-use common::world::{Bed, Nap, PROCESSES, SKEW_MS, Step, World};
+use common::world::{Bed, PROCESSES, SKEW_MS, Step, World, step};
 use common::{HOUR_MS, MINUTE_MS};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestError, TestRunner};
 
 /// Schedules tried; an unoptimised build is a tenth as fast.
 const SCHEDULES: u32 = if cfg!(debug_assertions) { 200 } else { 2000 };
-
-fn step() -> impl Strategy<Value = Step> {
-    let by = 0..PROCESSES;
-    let bed = prop::sample::select(vec![Bed::BeforeManifest, Bed::AfterManifest, Bed::AfterFloor]);
-    let nap = prop::sample::select(vec![Nap::BeforeRaise, Nap::BeforeManifests, Nap::BeforeBlocks]);
-    let which = 0..4usize;
-    prop_oneof![
-        6 => by.clone().prop_map(Step::Build),
-        8 => by.clone().prop_map(Step::Ship),
-        2 => (by.clone(), bed.clone()).prop_map(|(by, bed)| Step::ShipAsleep(by, bed)),
-        4 => by.clone().prop_map(Step::Merge),
-        2 => (by.clone(), bed.clone()).prop_map(|(by, bed)| Step::MergeAsleep(by, bed)),
-        2 => by.clone().prop_map(Step::Expire),
-        1 => (by.clone(), bed).prop_map(|(by, bed)| Step::ExpireAsleep(by, bed)),
-        4 => which.clone().prop_map(Step::Wake),
-        2 => which.clone().prop_map(Step::Doze),
-        1 => which.clone().prop_map(Step::Die),
-        4 => by.clone().prop_map(Step::Pin),
-        6 => by.clone().prop_map(Step::Collect),
-        2 => (by, nap).prop_map(|(by, nap)| Step::CollectAsleep(by, nap)),
-        2 => which.clone().prop_map(Step::WakeCollector),
-        1 => which.prop_map(Step::CollectorDies),
-        6 => (1..30i64).prop_map(|m| Step::Pass(m * MINUTE_MS)),
-        5 => (1..13i64).prop_map(|h| Step::Pass(h * HOUR_MS)),
-        1 => Just(Step::Pass(19 * HOUR_MS)),
-        1 => Just(Step::Pass(25 * HOUR_MS)),
-    ]
-}
 
 fn run(skew_ms: [i64; PROCESSES], steps: &[Step]) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();

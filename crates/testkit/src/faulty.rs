@@ -37,11 +37,33 @@ struct Toxics {
 
 /// A gate that waits for its request.
 struct Held {
-    part: String,
-    /// Whether it holds writes only, by their path.
-    writes: bool,
+    what: What,
     arrived: oneshot::Sender<()>,
     open: Arc<Semaphore>,
+}
+
+/// The request that a gate waits for.
+enum What {
+    /// A write to a path that contains this.
+    Write(String),
+    /// A call whose `operation path` contains this.
+    Call(String),
+    /// The one after so many others.
+    After(u64),
+}
+
+impl What {
+    fn is(&mut self, call: &str, path: &str, write: bool) -> bool {
+        match self {
+            Self::Write(part) => write && path.contains(part.as_str()),
+            Self::Call(part) => call.contains(part.as_str()),
+            Self::After(0) => true,
+            Self::After(more) => {
+                *more -= 1;
+                false
+            }
+        }
+    }
 }
 
 /// Holds the first request that it is for, before it happens.
@@ -107,18 +129,23 @@ impl FaultyStore {
 
     /// Holds the next write to a path that contains `part`.
     pub fn hold(&self, part: &str) -> Gate {
-        self.gate(part, true)
+        self.gate(What::Write(part.to_owned()))
     }
 
     /// Holds the next call whose `operation path` contains `part`.
     pub fn hold_call(&self, part: &str) -> Gate {
-        self.gate(part, false)
+        self.gate(What::Call(part.to_owned()))
     }
 
-    fn gate(&self, part: &str, writes: bool) -> Gate {
+    /// Holds the `n`-th call from now on, counted from 1.
+    pub fn hold_nth(&self, n: u64) -> Gate {
+        self.gate(What::After(n.saturating_sub(1)))
+    }
+
+    fn gate(&self, what: What) -> Gate {
         let (arrived, receiver) = oneshot::channel();
         let open = Arc::new(Semaphore::new(0));
-        let held = Held { part: part.to_owned(), writes, arrived, open: open.clone() };
+        let held = Held { what, arrived, open: open.clone() };
         self.toxics().gates.push_back(held);
         Gate { arrived: Some(receiver), open }
     }
@@ -154,10 +181,7 @@ impl FaultyStore {
                 Fate::Pass
             };
             let call = format!("{operation} {path}");
-            let at = toxics.gates.iter().position(|g| match g.writes {
-                true => write && path.contains(&g.part),
-                false => call.contains(&g.part),
-            });
+            let at = toxics.gates.iter_mut().position(|g| g.what.is(&call, path, write));
             let gate = at.and_then(|at| toxics.gates.remove(at));
             (fate, toxics.delay, gate)
         };

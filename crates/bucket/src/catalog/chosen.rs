@@ -50,38 +50,26 @@ impl Found {
         self.mark().is_some_and(|m| m.fate == fate)
     }
 
-    /// What all blocks have in common that were built from the same cut; none
-    /// for a block that does not come from a log.
-    fn cut_content(&self) -> Option<CutContent> {
-        let e = &self.entry;
-        (e.level == 0 && e.index > 0).then(|| CutContent {
-            cut: cut_of(e),
-            log: (e.term, e.index),
-            counts: (e.series, e.samples),
-            times: (e.min_time, e.max_time),
-        })
+    fn cut(&self) -> Option<CutKey> {
+        cut_of(&self.entry)
     }
 }
 
-#[derive(PartialEq, Eq, Hash)]
-struct CutContent {
-    cut: CutKey,
-    log: (u64, u64),
-    counts: (u64, u64),
-    times: (i64, i64),
-}
-
-fn cut_of(entry: &BlockEntry) -> CutKey {
+/// The cut that a block was shipped for; none for one that was made from
+/// others, or does not come from a log.
+pub(crate) fn cut_of(entry: &BlockEntry) -> Option<CutKey> {
     let window_end = window_end(entry.range.end);
-    CutKey { partition: entry.partition, window_end, cut: entry.cut }
+    let cut = CutKey { partition: entry.partition, window_end, cut: entry.cut };
+    (entry.level == 0 && entry.index > 0).then_some(cut)
 }
 
-/// Chooses among blocks that are in order of their ids.
-pub(crate) fn choose(found: Vec<Found>) -> Chosen {
+/// Chooses among blocks that are in order of their ids. `gone` = the cuts
+/// whose blocks were collected.
+pub(crate) fn choose(found: Vec<Found>, gone: BTreeSet<CutKey>) -> Chosen {
     let replaced = replaced(&found);
-    let mut chosen = Chosen::default();
     // A cut whose block was replaced or removed has no other one that counts.
-    let mut taken: HashSet<CutContent> = HashSet::new();
+    let mut taken: HashSet<CutKey> = gone.iter().copied().collect();
+    let mut chosen = Chosen { cuts: gone, ..Chosen::default() };
     let mut fates: Vec<Option<Gone>> = Vec::with_capacity(found.len());
     for block in &found {
         let fate = if replaced.contains(&block.entry.id) {
@@ -94,17 +82,15 @@ pub(crate) fn choose(found: Vec<Found>) -> Chosen {
             None
         };
         if matches!(fate, Some(Gone::Replaced | Gone::Removed)) || block.is(Fate::Listed) {
-            taken.extend(block.cut_content());
+            taken.extend(block.cut());
         }
         fates.push(fate);
     }
     for (block, fate) in found.into_iter().zip(fates) {
-        if block.entry.level == 0 {
-            chosen.cuts.insert(cut_of(&block.entry));
-        }
+        chosen.cuts.extend(block.cut());
         let twin = fate.is_none()
             && !block.is(Fate::Listed)
-            && block.cut_content().is_some_and(|content| !taken.insert(content));
+            && block.cut().is_some_and(|cut| !taken.insert(cut));
         match fate.or(twin.then_some(Gone::Uncommitted)) {
             Some(why) => chosen.gone.push((block.entry.id, why)),
             None => chosen.listed.push(block.entry),

@@ -84,8 +84,9 @@ pub async fn collect(catalog: &Catalog, tenant: &TenantId) -> Result<Report> {
         }
         match inner.marks_due(&scan, &newest, scan.target).await {
             Ok(marks) => inner.mark(tenant, marks).await?,
-            Err(error) if error.is_version_gone() => return Ok(report),
-            Err(error) => return Err(error),
+            // A leaf that is gone is damage, unless another collection went by.
+            Err(error) if inner.read_floor(tenant, &state).await? == before => return Err(error),
+            Err(_) => return Ok(report),
         }
         if !inner.raise(tenant, &state, before, scan.target, newest.version()).await? {
             // Another collection is at work; it does what is to be done.
@@ -241,6 +242,8 @@ impl Run<'_> {
 
     async fn delete_blocks(&self, dead: Vec<Dead>, report: &mut Report) -> Result<()> {
         let (bucket, tenant) = (&self.inner.bucket, self.tenant);
+        let cuts = dead.iter().filter_map(|dead| self.collected.cuts.get(&dead.id).copied());
+        self.inner.put_gone(tenant, cuts.collect()).await?;
         for Dead { id, orphan, .. } in dead {
             // What says that it is a block goes first: a rebuild must not take
             // half a block for one.
@@ -252,6 +255,8 @@ impl Run<'_> {
             self.delete_all(files).await?;
             if orphan { &mut report.orphans } else { &mut report.replaced }.push(id);
         }
+        let old = |id| age_ms(id, self.now_ms) >= 2 * self.inner.config.orphan_ms;
+        self.delete_all(self.inner.old_gone(tenant, old).await?).await?;
         self.count("block", (report.replaced.len() + report.orphans.len()) as u64);
         Ok(())
     }

@@ -21,6 +21,7 @@ mod config;
 mod error;
 mod floor;
 mod format;
+mod gone;
 mod leaves;
 mod marks;
 mod newest;

@@ -19,7 +19,7 @@ use super::error::{CatalogError, Result};
 use super::floor::{self, Floor};
 use super::format::{self, FORMAT, Hint, Leaf, MAX_BYTES, Manifest};
 use super::marks::Mark;
-use super::tenant::Inner;
+use super::tenant::{Inner, Tenant};
 use super::{Catalog, Cause, CutKey};
 use crate::bucket::PutOutcome;
 use crate::paths;
@@ -56,7 +56,7 @@ pub async fn rebuild_catalog(catalog: &Catalog, tenant: &TenantId) -> Result<Reb
     let mut rebuilt = Rebuilt::default();
     let found = inner.whole_blocks(tenant, &mut rebuilt).await?;
     let last = inner.last_used(tenant, &found).await?;
-    let Chosen { listed, gone, cuts } = chosen::choose(found);
+    let Chosen { listed, gone, cuts } = chosen::choose(found, inner.gone_cuts(tenant).await?);
     let mut leaves: BTreeMap<i64, Leaf> = BTreeMap::new();
     let remembered = inner.remembered_cuts(tenant).await?;
     for cut in cuts.into_iter().chain(remembered) {
@@ -90,7 +90,7 @@ fn leaf_of(leaves: &mut BTreeMap<i64, Leaf>, window: i64) -> &mut Leaf {
 impl Inner {
     /// The highest version that was ever used, as far as the bucket shows. All
     /// versions between the floor and it exist: where they were lost, the floor
-    /// is raised over the gap.
+    /// is raised over them.
     async fn last_used(&self, tenant: &TenantId, blocks: &[Found]) -> Result<u64> {
         let state = self.tenant(tenant);
         let floor = self.read_floor(tenant, &state).await?;
@@ -109,18 +109,25 @@ impl Inner {
         let last = above.last().copied().unwrap_or(0).max(hint).max(floor.version).max(marked);
         let unbroken = (floor.version + 1..=last).eq(above);
         if !unbroken {
-            let raised = Floor {
-                sequence: floor.sequence + 1,
-                version: last,
-                seen: last,
-                created_ms: self.clock.now_ms(),
-            };
-            if !floor::raise(&self.bucket, tenant, raised, self.token()).await? {
-                return Err(CatalogError::Contended { tenant: tenant.clone(), lost: 1, ms: 0 });
-            }
-            state.known.lock().floor = raised;
+            self.raise_to(tenant, &state, floor, last).await?;
         }
         Ok(last)
+    }
+
+    async fn raise_to(
+        &self,
+        tenant: &TenantId,
+        state: &Tenant,
+        floor: Floor,
+        version: u64,
+    ) -> Result<()> {
+        let (sequence, created_ms) = (floor.sequence + 1, self.clock.now_ms());
+        let raised = Floor { sequence, version, seen: version, created_ms };
+        if !floor::raise(&self.bucket, tenant, raised, self.token()).await? {
+            return Err(CatalogError::Contended { tenant: tenant.clone(), lost: 1, ms: 0 });
+        }
+        state.known.lock().floor = raised;
+        Ok(())
     }
 
     /// The cuts that any leaf remembers which is still there.
@@ -234,6 +241,10 @@ impl Inner {
             return Err(CatalogError::Contended { tenant: tenant.clone(), lost: 1, ms: 0 });
         }
         self.write_hint(tenant, version, floor).await;
+        if floor.version + 1 < version {
+            // What came before may lack leaves: nobody is to read it again.
+            self.raise_to(tenant, &state, floor, version - 1).await?;
+        }
         Ok(())
     }
 }

@@ -14,12 +14,12 @@ use futures::stream::{self, StreamExt, TryStreamExt};
 use ulid::Ulid;
 use varve_model::TenantId;
 
-use super::Snapshot;
 use super::error::Result;
 use super::floor::Floor;
 use super::format::{LeafRef, Manifest};
 use super::marks::{Fate, Mark};
 use super::tenant::Inner;
+use super::{CutKey, Snapshot, chosen};
 
 /// Requests in flight at once.
 const IN_FLIGHT: usize = 16;
@@ -29,6 +29,8 @@ const IN_FLIGHT: usize = 16;
 pub(crate) struct Names {
     pub(crate) leaves: HashSet<String>,
     pub(crate) blocks: HashSet<Ulid>,
+    /// The cuts of those among the blocks that were shipped.
+    pub(crate) cuts: HashMap<Ulid, CutKey>,
 }
 
 /// What the versions above a floor say.
@@ -163,6 +165,7 @@ impl Inner {
         for reference in leaves {
             let leaf = by.leaf(&reference).await?;
             names.blocks.extend(leaf.blocks.iter().map(|b| b.id));
+            names.cuts.extend(leaf.blocks.iter().filter_map(|b| Some((b.id, chosen::cut_of(b)?))));
             names.leaves.insert(reference.name);
         }
         Ok(names)
