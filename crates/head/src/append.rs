@@ -13,6 +13,7 @@ use varve_model::{Labels, TenantId};
 use varve_wire::batch::{SeriesId, WriteBatch};
 
 use crate::entry::ConfigEntry;
+use crate::offered::Offer;
 use crate::partition::Inner;
 use crate::state::Applied;
 use crate::tenant::DEFAULT_OUT_OF_ORDER;
@@ -46,6 +47,8 @@ struct Checked {
     out_of_order: i64,
     /// Where the references of this head, which has none yet, are to begin.
     first_reference: Option<u64>,
+    /// [`crate::state::State::removals`] when this was asked.
+    removals: u64,
     /// Positions of new series that the limit refuses.
     refused: Vec<usize>,
     /// Series that the tenant has or is about to have.
@@ -72,10 +75,14 @@ pub(crate) async fn append(
     }
     let (payload, positions) = without(&checked.refused, batch, bytes);
     let mut outcome = match payload {
-        Some(payload) => match inner.propose(EntryKind::Batch, payload).await? {
-            Applied::Batch(outcome) => outcome,
-            _ => return Err(inner.shared.stopped()),
-        },
+        Some((payload, batch)) => {
+            let offer = Offer { batch, removals: checked.removals };
+            let _offering = inner.shared.offered.offer(&payload, offer);
+            match inner.propose(EntryKind::Batch, payload).await? {
+                Applied::Batch(outcome) => outcome,
+                _ => return Err(inner.shared.stopped()),
+            }
+        }
         None => AppendOutcome::default(),
     };
     if let Some(positions) = positions {
@@ -136,7 +143,8 @@ fn check(inner: &Inner, batch: &WriteBatch, limits: &AppendLimits) -> Checked {
     let out_of_order = tenant.map_or(DEFAULT_OUT_OF_ORDER, |t| t.out_of_order);
     let first = inner.config.first_reference;
     let first_reference = (state.next_reference == 1 && first > 1).then_some(first);
-    Checked { unknown, out_of_order, first_reference, refused, series, reservation }
+    let removals = state.removals;
+    Checked { unknown, out_of_order, first_reference, removals, refused, series, reservation }
 }
 
 /// How positions in a proposed batch relate to those in the batch as sent.
@@ -154,9 +162,9 @@ fn without(
     refused: &[usize],
     mut batch: WriteBatch,
     bytes: Bytes,
-) -> (Option<Bytes>, Option<Positions>) {
+) -> (Option<(Bytes, WriteBatch)>, Option<Positions>) {
     if refused.is_empty() {
-        return (Some(bytes), None);
+        return (Some((bytes, batch)), None);
     }
     let mut positions = Positions { sent: Vec::new(), new: Vec::new(), refused: Vec::new() };
     let mut kept = Vec::with_capacity(batch.series.len() - refused.len());
@@ -177,7 +185,7 @@ fn without(
     }
     batch.series = kept;
     let empty = batch.series.is_empty() && batch.metadata.is_empty();
-    ((!empty).then(|| batch.encode()), Some(positions))
+    ((!empty).then(|| (batch.encode(), batch)), Some(positions))
 }
 
 impl Positions {

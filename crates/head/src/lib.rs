@@ -18,6 +18,7 @@ mod exemplars;
 mod file;
 mod index;
 mod metrics;
+mod offered;
 mod outcome;
 mod partition;
 mod postings;

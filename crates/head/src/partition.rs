@@ -16,6 +16,7 @@ use varve_runtime::{Clock, failpoint};
 
 use crate::append::{self, Reserved};
 use crate::entry::{CutEntry, SealEntry, ShippedEntry};
+use crate::offered::Offered;
 use crate::seal::{self, Opened, Sealer, Written};
 use crate::state::Applied;
 use crate::stats::PartitionStats;
@@ -73,6 +74,7 @@ impl Partition {
             partition,
             state: RwLock::new(state),
             waiters: Waiters::default(),
+            offered: Offered::default(),
             failure,
             metrics,
         });

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, HashSet};
 
 use varve_log::{Entry, EntryKind};
 use varve_model::TenantId;
-use varve_wire::batch::{SeriesId, WriteBatch};
+use varve_wire::batch::{BatchSeries, SeriesId, WriteBatch};
 
 use crate::chunk::{Chunk, Kind};
 use crate::entry::{ConfigEntry, CutEntry, SealEntry, ShippedEntry};
@@ -30,6 +30,8 @@ pub(crate) struct State {
     pub(crate) next_reference: u64,
     pub(crate) windows: Windows,
     pub(crate) tenants: BTreeMap<TenantId, Tenant>,
+    /// How many series were ever removed.
+    pub(crate) removals: u64,
     /// What the sealed chunks of all series lie in.
     pub(crate) files: Files,
 }
@@ -37,7 +39,9 @@ pub(crate) struct State {
 /// A decoded entry.
 #[derive(Debug)]
 pub(crate) enum Command {
-    Batch(Box<WriteBatch>),
+    /// With the value of [`State::removals`] at which all of its references
+    /// were known, if that was asked.
+    Batch(Box<WriteBatch>, Option<u64>),
     Seal(SealEntry),
     Cut(CutEntry),
     Shipped(ShippedEntry),
@@ -64,7 +68,8 @@ impl Command {
         let payload = &entry.payload;
         Ok(match entry.kind {
             EntryKind::Batch => {
-                Self::Batch(Box::new(WriteBatch::decode(payload).map_err(|e| fail(e.to_string()))?))
+                let batch = WriteBatch::decode(payload).map_err(|e| fail(e.to_string()))?;
+                Self::Batch(Box::new(batch), None)
             }
             EntryKind::Seal => {
                 Self::Seal(SealEntry::decode(payload).map_err(|e| fail(e.to_string()))?)
@@ -91,6 +96,7 @@ impl Default for State {
             next_reference: 1,
             windows: Windows::default(),
             tenants: BTreeMap::new(),
+            removals: 0,
             files: Files::default(),
         }
     }
@@ -106,7 +112,12 @@ impl State {
     pub(crate) fn sealed_for(&self, batch: &WriteBatch) -> Vec<(Chunk, varve_model::Labels)> {
         let mut out = Vec::new();
         let Some(tenant) = self.tenants.get(&batch.tenant) else { return out };
-        for series in &batch.series {
+        // Nearly always all samples are newer than what is sealed.
+        let may_be_there = |s: &BatchSeries| {
+            s.floats.iter().any(|s| s.time <= tenant.sealed_until)
+                || s.histograms.iter().any(|s| s.time <= tenant.sealed_until)
+        };
+        for series in batch.series.iter().filter(|s| may_be_there(s)) {
             let reference = match &series.id {
                 SeriesId::Known(reference) => *reference,
                 SeriesId::New(labels) => tenant.find(labels).unwrap_or(0),
@@ -124,7 +135,9 @@ impl State {
         loaded: &Loaded,
     ) -> Result<Applied> {
         let applied = match command {
-            Command::Batch(batch) => Applied::Batch(self.apply_batch(index, *batch, loaded)?),
+            Command::Batch(batch, known_at) => {
+                Applied::Batch(self.apply_batch(index, *batch, known_at, loaded)?)
+            }
             Command::Seal(entry) => {
                 self.apply_seal(&entry)?;
                 Applied::Sealing
@@ -149,11 +162,16 @@ impl State {
         &mut self,
         index: u64,
         batch: WriteBatch,
+        known_at: Option<u64>,
         loaded: &Loaded,
     ) -> Result<AppendOutcome> {
-        let mut outcome = AppendOutcome { unknown: self.unknown(&batch), ..Default::default() };
-        if !outcome.unknown.is_empty() {
-            return Ok(outcome);
+        let mut outcome = AppendOutcome::default();
+        // A reference is forgotten only when its series is removed.
+        if known_at != Some(self.removals) {
+            outcome.unknown = self.unknown(&batch);
+            if !outcome.unknown.is_empty() {
+                return Ok(outcome);
+            }
         }
         let tenant = self.tenants.entry(batch.tenant).or_default();
         for (metric, metadata) in batch.metadata {
@@ -213,7 +231,7 @@ impl State {
                 }
             }
         }
-        let Self { tenants, windows, files, .. } = self;
+        let Self { tenants, windows, files, removals, .. } = self;
         let leaves = |window, index| {
             let cut = windows.cut_at(window, index);
             cut.is_some_and(|cut| leaving.contains(&(window, cut.number)))
@@ -232,7 +250,7 @@ impl State {
                 }
                 Tenant::charge(&mut tenant.memory, series);
             }
-            tenant.remove_empty();
+            *removals += tenant.remove_empty();
         }
         Ok(())
     }
@@ -272,6 +290,7 @@ impl State {
         for placed in placement.iter() {
             let Some(series) = tenant.series.get_mut(placed.reference) else { continue };
             series.named = true;
+            tenant.sealed_until = tenant.sealed_until.max(series.newest);
             series.place(placed.taken, placed.merged, placed.rows);
             Tenant::charge(&mut tenant.memory, series);
         }

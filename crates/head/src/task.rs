@@ -8,11 +8,12 @@ use std::sync::Arc;
 
 use parking_lot::RwLock;
 use tokio::sync::{mpsc, oneshot, watch};
-use varve_log::{Entry, LogError, LogEvent};
+use varve_log::{Entry, EntryKind, LogError, LogEvent};
 
 use varve_model::TenantId;
 
 use crate::file::SealFile;
+use crate::offered::{Offer, Offered};
 use crate::seal::{Job, Placement};
 use crate::state::{Applied, Command, State};
 use crate::tenant::{self, Loaded};
@@ -24,6 +25,7 @@ pub(crate) struct Shared {
     pub(crate) partition: u32,
     pub(crate) state: RwLock<State>,
     pub(crate) waiters: Waiters,
+    pub(crate) offered: Offered,
     /// The first failure, once there is one.
     pub(crate) failure: watch::Sender<Option<String>>,
     pub(crate) metrics: Metrics,
@@ -142,7 +144,12 @@ impl Drop for Closing<'_> {
 }
 
 fn apply(shared: &Shared, entry: &Entry) -> Result<Applied> {
-    let command = Command::decode(entry)?;
+    let command = match shared.offered.take(&entry.payload) {
+        Some(Offer { batch, removals }) if entry.kind == EntryKind::Batch => {
+            Command::Batch(Box::new(batch), Some(removals))
+        }
+        _ => Command::decode(entry)?,
+    };
     let mut loaded = Loaded::new();
     {
         let state = shared.state.read();
@@ -152,7 +159,7 @@ fn apply(shared: &Shared, entry: &Entry) -> Result<Applied> {
             return Err(HeadError::Entry { index: entry.index, detail });
         }
         let wanted = match &command {
-            Command::Batch(batch) => state.sealed_for(batch),
+            Command::Batch(batch, _) => state.sealed_for(batch),
             _ => Vec::new(),
         };
         drop(state);

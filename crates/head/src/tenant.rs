@@ -9,8 +9,9 @@ use std::hash::BuildHasher;
 use std::sync::Arc;
 
 use hashbrown::{DefaultHashBuilder, HashTable};
-use varve_model::{Labels, Metadata, WINDOW_MS, window_end};
-use varve_wire::batch::BatchSeries;
+use smallvec::SmallVec;
+use varve_model::{Histogram, Labels, Metadata, WINDOW_MS, window_end};
+use varve_wire::batch::{BatchSeries, Sample, Samples};
 
 use crate::RefusalReason;
 use crate::Result;
@@ -48,6 +49,8 @@ pub(crate) struct Tenant {
     pub(crate) released_at: u64,
     /// Newest times of series whose chunks did not tell at the last seal.
     pub(crate) untold: Vec<(u64, i64)>,
+    /// Highest time of any sealed chunk; `i64::MIN` when there is none.
+    pub(crate) sealed_until: i64,
     /// Bytes of memory behind the series.
     pub(crate) memory: usize,
 }
@@ -107,6 +110,7 @@ impl Default for Tenant {
             out_of_order: DEFAULT_OUT_OF_ORDER,
             released_at: 0,
             untold: Vec::new(),
+            sealed_until: i64::MIN,
             memory: 0,
         }
     }
@@ -146,13 +150,13 @@ impl Tenant {
         series.map_or_else(Labels::empty, |s| self.index.dictionary().labels(&s.pairs))
     }
 
-    /// Removes the series that hold nothing.
-    pub(crate) fn remove_empty(&mut self) {
+    /// Removes the series that hold nothing; returns how many.
+    pub(crate) fn remove_empty(&mut self) -> u64 {
         let empty = self.series.values().filter(|s| s.is_empty());
         let mut gone: Vec<(u64, Pairs)> =
             empty.map(|s| (s.reference, Arc::clone(&s.pairs))).collect();
         if gone.is_empty() {
-            return;
+            return 0;
         }
         gone.sort_unstable_by_key(|(r, _)| *r);
         self.index.remove(&gone);
@@ -167,6 +171,7 @@ impl Tenant {
         if self.by_labels.len() * 4 < self.by_labels.capacity() {
             self.by_labels.shrink_to_fit(hash_of);
         }
+        gone.len() as u64
     }
 
     /// Brings a series' account up to date.
@@ -203,9 +208,10 @@ impl Tenant {
     ) {
         let Some(series) = self.series.get(reference) else { return };
         let mut wanted: HashMap<Place, Chunk> = HashMap::new();
-        let times = batch.floats.times.iter().chain(&batch.histograms.times);
-        for time in times.filter(|t| **t <= series.newest) {
-            let there = series.chunks_at(files, *time);
+        let floats = batch.floats.iter().map(|s| s.time);
+        let times = floats.chain(batch.histograms.iter().map(|s| s.time));
+        for time in times.filter(|t| *t <= series.newest) {
+            let there = series.chunks_at(files, time);
             wanted.extend(there.filter_map(|c| Some((place(&c)?, c))));
         }
         out.extend(wanted.into_values().map(|chunk| (chunk, self.labels(reference))));
@@ -222,7 +228,7 @@ impl Tenant {
     ) -> Result<SeriesOutcome> {
         let mut outcome = SeriesOutcome::default();
         let Some(series) = self.series.get_mut(reference) else { return Ok(outcome) };
-        for (time, value, start) in in_order(&batch) {
+        for Sample { time, value, start } in in_order(batch.floats, batch.histograms) {
             let is_float = matches!(value, Value::Float(_));
             let admission = Admit {
                 series: &mut *series,
@@ -333,20 +339,18 @@ impl SeriesOutcome {
 }
 
 /// The samples by time; among equal times floats first, then as sent.
-fn in_order(batch: &BatchSeries) -> impl Iterator<Item = (i64, Value, i64)> {
-    let (f, h) = (&batch.floats, &batch.histograms);
-    let mut order: Vec<(i64, usize)> = Vec::new();
-    let sorted = h.is_empty() && f.times.is_sorted();
+fn in_order(
+    floats: Samples<f64>,
+    histograms: Samples<Arc<Histogram>>,
+) -> impl Iterator<Item = Sample<Value>> {
+    let sorted = histograms.is_empty() && floats.is_sorted_by_key(|s| s.time);
+    let float = |Sample { time, start, value }| Sample { time, start, value: Value::Float(value) };
+    let histogram =
+        |Sample { time, start, value }| Sample { time, start, value: Value::Histogram(value) };
+    let all = floats.into_iter().map(float).chain(histograms.into_iter().map(histogram));
+    let mut all: SmallVec<[Sample<Value>; 1]> = all.collect();
     if !sorted {
-        order.extend(f.times.iter().chain(&h.times).copied().zip(0..));
-        order.sort_unstable();
+        all.sort_by_key(|s| s.time);
     }
-    let count = f.len() + h.len();
-    (0..count).map(move |i| {
-        let at = if sorted { i } else { order[i].1 };
-        match at.checked_sub(f.len()) {
-            None => (f.times[at], Value::Float(f.values[at]), f.start(at)),
-            Some(at) => (h.times[at], Value::Histogram(Arc::clone(&h.values[at])), h.start(at)),
-        }
-    })
+    all.into_iter()
 }

@@ -9,12 +9,17 @@
 mod decode;
 mod encode;
 mod histogram;
+mod samples;
 #[cfg(test)]
 mod tests;
 mod values;
 
+use std::sync::Arc;
+
 use bytes::Bytes;
-use varve_model::{Exemplar, FloatSamples, HistogramSamples, Labels, Metadata, TenantId};
+use varve_model::{Exemplar, Histogram, Labels, Metadata, TenantId};
+
+pub use samples::{Sample, Samples};
 
 /// The first byte of every batch.
 pub const VERSION: u8 = 1;
@@ -43,9 +48,9 @@ pub struct BatchSeries {
     /// Which series.
     pub id: SeriesId,
     /// Its float samples.
-    pub floats: FloatSamples,
+    pub floats: Samples<f64>,
     /// Its histograms.
-    pub histograms: HistogramSamples,
+    pub histograms: Samples<Arc<Histogram>>,
     /// Its exemplars.
     pub exemplars: Vec<Exemplar>,
 }
@@ -109,8 +114,7 @@ impl WriteBatch {
 
     /// The batch in the bytes of `docs/formats/batch.md`.
     ///
-    /// A column of starts counts only when it is as long as its times. More
-    /// than [`MAX_SERIES`] series or [`MAX_RAW_BYTES`] make bytes that no
+    /// More than [`MAX_SERIES`] series or [`MAX_RAW_BYTES`] make bytes that no
     /// decoder takes; callers split before that.
     pub fn encode(&self) -> Bytes {
         encode::encode(self)
@@ -136,8 +140,12 @@ impl WriteBatch {
 impl BatchSeries {
     /// A series without samples yet.
     pub fn new(id: SeriesId) -> Self {
-        let (floats, histograms) = (FloatSamples::default(), HistogramSamples::default());
-        Self { id, floats, histograms, exemplars: Vec::new() }
+        Self {
+            id,
+            floats: Samples::default(),
+            histograms: Samples::default(),
+            exemplars: Vec::new(),
+        }
     }
 }
 

@@ -177,7 +177,8 @@ impl Pending {
         };
         let exemplars: usize =
             series.exemplars.iter().map(|e| e.labels.as_bytes().len() + 16).sum();
-        let samples = 20 * series.floats.len() + series.histograms.memory();
+        let histograms: usize = series.histograms.iter().map(|s| s.value.memory() + 24).sum();
+        let samples = 20 * series.floats.len() + histograms;
         self.bytes += 4 + labels + samples + exemplars;
         self.batch.series.push(series);
         self.origins.push(origin);
@@ -185,7 +186,7 @@ impl Pending {
 }
 
 fn first_time(raw: &RawSeries<'_>) -> Option<i64> {
-    let float = raw.floats.times.first().copied();
+    let float = raw.floats.first().map(|s| s.time);
     float.or_else(|| raw.histograms.first().map(|h| h.time))
 }
 

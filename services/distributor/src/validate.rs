@@ -4,7 +4,10 @@
 //! labels that passed. Each refusal names the value, the limit and, through
 //! its reason, the setting.
 
-use varve_model::{Exemplar, FloatSamples, HistogramSamples, Labels, LabelsError, METRIC_NAME};
+use std::sync::Arc;
+
+use varve_model::{Exemplar, Histogram, Labels, LabelsError, METRIC_NAME};
+use varve_wire::batch::Samples;
 use varve_wire::remote_write::{RawExemplar, RawHistogram};
 
 use crate::Limits;
@@ -93,22 +96,21 @@ pub(crate) fn labels(pairs: &[(&str, &str)], limits: &Limits) -> Result<Labels, 
 
 /// Drops samples with times that are not allowed.
 pub(crate) fn floats(
-    samples: FloatSamples,
+    mut samples: Samples<f64>,
     times: &Times,
     ordinal: u32,
     refusals: &mut Refusals,
-) -> FloatSamples {
-    if samples.times.iter().all(|t| times.refuses(*t).is_none()) {
-        return samples;
+) -> Samples<f64> {
+    if samples.iter().any(|s| times.refuses(s.time).is_some()) {
+        samples.retain(|s| {
+            let refused = times.refuses(s.time);
+            if let Some(r) = refused {
+                refusals.add(r, 1, (Some(ordinal), Some(s.time)), || times.detail(r, s.time));
+            }
+            refused.is_none()
+        });
     }
-    let mut out = FloatSamples::default();
-    for (i, (t, v)) in samples.times.iter().zip(&samples.values).enumerate() {
-        match times.refuses(*t) {
-            None => out.push(*t, *v, samples.start(i)),
-            Some(r) => refusals.add(r, 1, (Some(ordinal), Some(*t)), || times.detail(r, *t)),
-        }
-    }
-    out
+    samples
 }
 
 /// Drops histograms with times that are not allowed or contradictions.
@@ -118,8 +120,8 @@ pub(crate) fn histograms(
     limits: &Limits,
     ordinal: u32,
     refusals: &mut Refusals,
-) -> HistogramSamples {
-    let mut out = HistogramSamples::default();
+) -> Samples<Arc<Histogram>> {
+    let mut out = Samples::default();
     for RawHistogram { time, start, value } in raw.drain(..) {
         let place = (Some(ordinal), Some(time));
         if let Some(r) = times.refuses(time) {
@@ -145,7 +147,7 @@ pub(crate) fn histograms(
     out
 }
 
-fn buckets(h: &varve_model::Histogram) -> usize {
+fn buckets(h: &Histogram) -> usize {
     match &h.counts {
         varve_model::Counts::Int { positive, negative, .. } => positive.len() + negative.len(),
         varve_model::Counts::Float { positive, negative, .. } => positive.len() + negative.len(),

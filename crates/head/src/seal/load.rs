@@ -186,6 +186,7 @@ fn load_series(
         if !sorted {
             return;
         }
+        tenant.sealed_until = tenant.sealed_until.max(one.newest);
         tenant.add(reference, &labels, |series| {
             (series.newest, series.named) = (one.newest, true);
             series.sealed = one.rows.into();

@@ -5,10 +5,10 @@ use std::io::Read;
 use std::sync::Arc;
 
 use varve_model::TenantId;
-use varve_model::{Exemplar, FloatSamples, HistogramSamples, Labels, Metadata, MetricType};
+use varve_model::{Exemplar, Histogram, Labels, Metadata, MetricType};
 
 use super::{BatchError, BatchSeries, COLUMNS, FORM_PLAIN, FORM_ZSTD, MAX_RAW_BYTES, MAX_SERIES};
-use super::{SeriesId, VERSION, WriteBatch, histogram, shape, values};
+use super::{Samples, SeriesId, VERSION, WriteBatch, histogram, shape, values};
 use crate::varint::{ReadError, Reader};
 
 pub(super) fn decode(bytes: &[u8]) -> Result<WriteBatch, BatchError> {
@@ -149,49 +149,62 @@ impl<'a> Columns<'a> {
         let histograms = if has(shape::HISTOGRAMS) {
             self.histograms(has(shape::HISTOGRAM_STARTS))?
         } else {
-            HistogramSamples::default()
+            Samples::default()
         };
         let exemplars = if has(shape::EXEMPLARS) { self.exemplars()? } else { Vec::new() };
         Ok(BatchSeries { id, floats, histograms, exemplars })
     }
 
-    fn floats(&mut self, n: u64, starts: bool) -> Result<FloatSamples, BatchError> {
+    fn floats(&mut self, n: u64, starts: bool) -> Result<Samples<f64>, BatchError> {
         if n > self.kinds.remaining() as u64 {
             return Err(wrong("kinds", &self.kinds, "fewer entries than samples"));
         }
-        let times = self.times(n)?;
-        let mut values = Vec::with_capacity(n as usize);
+        let mut out = Samples::with_capacity(n as usize);
         for _ in 0..n {
+            let time = self.time()?;
             let kind = self.kinds.u8().map_err(|e| malformed("kinds", &self.kinds, e))?;
             let value = values::read(kind, &mut self.mantissas, &mut self.raw)
                 .map_err(|e| malformed("mantissas or raw", &self.mantissas, e))?;
-            values.push(value.ok_or_else(|| wrong("kinds", &self.kinds, "unknown kind"))?);
+            let value = value.ok_or_else(|| wrong("kinds", &self.kinds, "unknown kind"))?;
+            out.push(time, value, 0);
         }
-        let starts = if starts { self.starts(n)? } else { Vec::new() };
-        Ok(FloatSamples { times, values, starts })
+        if starts {
+            self.starts(&mut out)?;
+        }
+        Ok(out)
     }
 
-    fn histograms(&mut self, starts: bool) -> Result<HistogramSamples, BatchError> {
+    fn histograms(&mut self, starts: bool) -> Result<Samples<Arc<Histogram>>, BatchError> {
         let n = self.counts.varint().map_err(|e| malformed("counts", &self.counts, e))?;
         if n > self.histograms.remaining() as u64 {
             return Err(wrong("histograms", &self.histograms, "fewer entries than samples"));
         }
-        let times = self.times(n)?;
-        let mut values = Vec::with_capacity(times.len());
+        let mut out = Samples::with_capacity(n as usize);
         for _ in 0..n {
+            let time = self.time()?;
             let h = histogram::read(&mut self.histograms);
-            values.push(Arc::new(h.map_err(|e| malformed("histograms", &self.histograms, e))?));
+            let h = h.map_err(|e| malformed("histograms", &self.histograms, e))?;
+            out.push(time, Arc::new(h), 0);
         }
-        let starts = if starts { self.starts(n)? } else { Vec::new() };
-        Ok(HistogramSamples { times, values, starts })
+        if starts {
+            self.starts(&mut out)?;
+        }
+        Ok(out)
     }
 
-    fn times(&mut self, n: u64) -> Result<Vec<i64>, BatchError> {
-        deltas("times", &mut self.times, &mut self.last_time, n)
+    fn time(&mut self) -> Result<i64, BatchError> {
+        let delta = self.times.zigzag().map_err(|e| malformed("times", &self.times, e))?;
+        self.last_time = self.last_time.wrapping_add(delta);
+        Ok(self.last_time)
     }
 
-    fn starts(&mut self, n: u64) -> Result<Vec<i64>, BatchError> {
-        deltas("starts", &mut self.starts, &mut self.last_start, n)
+    fn starts<T>(&mut self, samples: &mut Samples<T>) -> Result<(), BatchError> {
+        for sample in samples.iter_mut() {
+            let delta = self.starts.zigzag().map_err(|e| malformed("starts", &self.starts, e))?;
+            self.last_start = self.last_start.wrapping_add(delta);
+            sample.start = self.last_start;
+        }
+        Ok(())
     }
 
     fn exemplars(&mut self) -> Result<Vec<Exemplar>, BatchError> {
@@ -259,24 +272,6 @@ impl<'a> Columns<'a> {
             None => Ok(()),
         }
     }
-}
-
-fn deltas(
-    column: &'static str,
-    r: &mut Reader<'_>,
-    last: &mut i64,
-    n: u64,
-) -> Result<Vec<i64>, BatchError> {
-    if n > r.remaining() as u64 {
-        return Err(wrong(column, r, "fewer entries than samples"));
-    }
-    let mut out = Vec::with_capacity(n as usize);
-    for _ in 0..n {
-        let delta = r.zigzag().map_err(|e| malformed(column, r, e))?;
-        *last = last.wrapping_add(delta);
-        out.push(*last);
-    }
-    Ok(out)
 }
 
 fn malformed(column: &'static str, r: &Reader<'_>, e: ReadError) -> BatchError {

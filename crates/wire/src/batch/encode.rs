@@ -44,10 +44,8 @@ pub(super) fn encode(batch: &WriteBatch) -> Bytes {
 
 impl Columns {
     fn series(&mut self, s: &BatchSeries) {
-        let floats = s.floats.times.len().min(s.floats.values.len());
-        let histograms = s.histograms.times.len().min(s.histograms.values.len());
-        let float_starts = floats > 0 && s.floats.starts.len() == floats;
-        let histogram_starts = histograms > 0 && s.histograms.starts.len() == histograms;
+        let (floats, histograms) = (s.floats.len(), s.histograms.len());
+        let (float_starts, histogram_starts) = (s.floats.has_starts(), s.histograms.has_starts());
         let flag = |on: bool, bit: u64| if on { bit } else { 0 };
         let bits = flag(matches!(s.id, SeriesId::New(_)), shape::NEW)
             | flag(histograms > 0, shape::HISTOGRAMS)
@@ -63,22 +61,22 @@ impl Columns {
             }
             SeriesId::New(labels) => put_bytes(&mut self.labels, labels.as_bytes()),
         }
-        self.times(&s.floats.times[..floats]);
-        for v in &s.floats.values[..floats] {
-            self.values.push(*v);
+        for sample in s.floats.iter() {
+            self.time(sample.time);
+            self.values.push(sample.value);
         }
         if float_starts {
-            self.starts(&s.floats.starts);
+            s.floats.iter().for_each(|sample| self.start(sample.start));
         }
         if histograms > 0 {
             put_varint(&mut self.counts, histograms as u64);
-            self.times(&s.histograms.times[..histograms]);
-            for h in &s.histograms.values[..histograms] {
-                histogram::put(&mut self.histograms, h);
+            for sample in s.histograms.iter() {
+                self.time(sample.time);
+                histogram::put(&mut self.histograms, &sample.value);
             }
         }
         if histogram_starts {
-            self.starts(&s.histograms.starts);
+            s.histograms.iter().for_each(|sample| self.start(sample.start));
         }
         if !s.exemplars.is_empty() {
             put_varint(&mut self.counts, s.exemplars.len() as u64);
@@ -88,18 +86,14 @@ impl Columns {
         }
     }
 
-    fn times(&mut self, times: &[i64]) {
-        for t in times {
-            put_zigzag(&mut self.times, t.wrapping_sub(self.last_time));
-            self.last_time = *t;
-        }
+    fn time(&mut self, time: i64) {
+        put_zigzag(&mut self.times, time.wrapping_sub(self.last_time));
+        self.last_time = time;
     }
 
-    fn starts(&mut self, starts: &[i64]) {
-        for t in starts {
-            put_zigzag(&mut self.starts, t.wrapping_sub(self.last_start));
-            self.last_start = *t;
-        }
+    fn start(&mut self, start: i64) {
+        put_zigzag(&mut self.starts, start.wrapping_sub(self.last_start));
+        self.last_start = start;
     }
 
     fn exemplar(&mut self, e: &Exemplar) {

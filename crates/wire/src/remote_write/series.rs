@@ -2,8 +2,10 @@
 //! its neighbours are fine.
 
 use varve_model::{
-    FloatSamples, Histogram, HistogramError, Labels, LabelsError, METRIC_NAME, Metadata, MetricType,
+    Histogram, HistogramError, Labels, LabelsError, METRIC_NAME, Metadata, MetricType,
 };
+
+use crate::batch::Samples;
 
 use super::fields::Fields;
 use super::{Budget, DecodeError};
@@ -43,7 +45,7 @@ pub struct RawSeries<'a> {
     /// What is wrong with its labels, if it was seen so far.
     pub fault: Option<SeriesFault>,
     /// Its float samples, as sent: unsorted, perhaps repeated.
-    pub floats: FloatSamples,
+    pub floats: Samples<f64>,
     /// Its histograms, as sent.
     pub histograms: Vec<RawHistogram>,
     /// Its exemplars, as sent.
@@ -103,7 +105,7 @@ impl<'a> RawSeries<'a> {
     pub(super) fn clear(&mut self) {
         self.fingerprint = 0;
         self.fault = None;
-        self.floats = FloatSamples::default();
+        self.floats = Samples::default();
         self.histograms.clear();
         self.exemplars.clear();
         self.metadata = None;

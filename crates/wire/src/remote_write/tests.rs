@@ -29,7 +29,10 @@ struct Seen {
 }
 
 fn take(seen: &mut Seen, raw: &mut RawSeries<'_>, budget: &mut Budget) -> Result<(), DecodeError> {
-    let mut series = Series { floats: std::mem::take(&mut raw.floats), ..Default::default() };
+    let mut series = Series::default();
+    for sample in raw.floats.iter() {
+        series.floats.push(sample.time, sample.value, sample.start);
+    }
     for h in &raw.histograms {
         if let Ok(value) = &h.value {
             series.histograms.push(h.time, value.clone().into(), h.start);
@@ -308,7 +311,7 @@ fn a_series_with_a_fault_leaves_its_neighbours_alone() {
     let mut reader = v2::Reader::new(&body, fingerprints(), &mut budget).unwrap();
     let (mut raw, mut faults) = (RawSeries::default(), Vec::new());
     while reader.next(&mut raw, &mut budget).unwrap() {
-        assert_eq!(raw.floats.start(0), 2);
+        assert_eq!(raw.floats[0].start, 2);
         faults.push(raw.fault.clone());
     }
     let missing = SeriesFault::NoSuchSymbol { reference: 3, symbols: 3 };

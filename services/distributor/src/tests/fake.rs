@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use parking_lot::Mutex;
 use tonic::Status;
 use varve_model::{Exemplar, Histogram, Labels, Metadata, TenantId};
-use varve_wire::batch::{SeriesId, WriteBatch};
+use varve_wire::batch::{Sample, SeriesId, WriteBatch};
 use varve_wire::v1::refusal::Reason;
 use varve_wire::v1::{AppendRequest, AppendResponse, Refusal};
 
@@ -158,7 +158,7 @@ impl State {
             };
             let floor = self.newest - request.out_of_order_window_ms;
             let held = &mut self.series.get_mut(&key).unwrap().1;
-            for (j, (t, v)) in s.floats.times.iter().zip(&s.floats.values).enumerate() {
+            for Sample { time: t, value: v, start } in s.floats.iter() {
                 let newest = held.floats.keys().last().copied().unwrap_or(i64::MIN);
                 let old = held.floats.get(t).map(|(old, _)| old.to_bits());
                 if old.is_some_and(|old| old != v.to_bits()) {
@@ -167,12 +167,12 @@ impl State {
                     let detail = format!("sample is older than {floor}");
                     out.refusals.push(refuse(Reason::OutOfOrder, *t, 1, &detail));
                 } else {
-                    held.floats.insert(*t, (*v, s.floats.start(j)));
+                    held.floats.insert(*t, (*v, *start));
                     self.newest = self.newest.max(*t);
                     out.samples += 1;
                 }
             }
-            for (t, h) in s.histograms.times.iter().zip(&s.histograms.values) {
+            for Sample { time: t, value: h, .. } in s.histograms.iter() {
                 held.histograms.insert(*t, (**h).clone());
                 out.histograms += 1;
             }
