@@ -2,8 +2,8 @@
 //! back and read again to the same bits.
 
 use varve_block::chunk::{
-    decode_floats, decode_histograms, decode_starts, decode_times, encode_floats,
-    encode_histograms, encode_starts, encode_times,
+    decode_floats, decode_histograms, decode_increasing_times, decode_starts, decode_times,
+    encode_floats, encode_histograms, encode_starts, encode_times,
 };
 
 /// The times at the head of the input as raw numbers, too.
@@ -28,6 +28,13 @@ pub fn times(bytes: &[u8]) {
     let mut times = Vec::new();
     if decode_times(bytes, &mut times).is_ok() {
         check(&times);
+        // The second time they are remembered.
+        for _ in 0..2 {
+            let mut increasing = Vec::new();
+            let found = decode_increasing_times(bytes, &mut increasing);
+            assert_eq!(found.is_ok(), times.is_sorted_by(|a, b| a < b));
+            assert!(found.is_err() || increasing == times);
+        }
     }
     let _ = decode_starts(bytes, &times, &mut Vec::new());
 }

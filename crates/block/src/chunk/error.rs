@@ -29,6 +29,14 @@ pub enum ChunkError {
         /// The number possible.
         limit: u64,
     },
+    /// A time that is not after the one before it.
+    #[error("time {time} is not after {after}")]
+    Order {
+        /// The time.
+        time: i64,
+        /// The one before it.
+        after: i64,
+    },
     /// Another number of samples than the column beside it.
     #[error("chunk holds {found} samples where {expected} were expected")]
     Count {

@@ -14,6 +14,7 @@ mod floats;
 mod histogram;
 mod ints;
 mod pack;
+mod recent;
 mod runs;
 mod starts;
 mod times;
@@ -21,6 +22,7 @@ mod times;
 pub use error::ChunkError;
 pub use floats::{decode_floats, encode_floats};
 pub use histogram::{decode_histograms, encode_histograms};
+pub use recent::decode_increasing_times;
 pub use starts::{decode_starts, encode_starts};
 pub use times::{decode_times, encode_times};
 

@@ -84,6 +84,54 @@ proptest! {
     }
 }
 
+proptest! {
+    #[test]
+    fn chunks_that_follow_each_other_are_joined(
+        steps in proptest::collection::vec(1i64..4, 1..60),
+        lens in proptest::collection::vec(1usize..20, 60),
+        backward in any::<bool>(),
+        start in -5i64..100, len in 0i64..150,
+    ) {
+        let mut all = FloatSamples::default();
+        for (i, step) in steps.iter().enumerate() {
+            all.push(all.times.last().unwrap_or(&0) + step, i as f64, 0);
+        }
+        let (mut chunks, mut from) = (Vec::new(), 0);
+        for len in lens {
+            let to = all.len().min(from + len);
+            let (times, values) = (all.times[from..to].to_vec(), all.values[from..to].to_vec());
+            let part = FloatSamples { times, values, starts: Vec::new() };
+            chunks.extend(EncodedChunk::from_floats(&part, 1, from as u64 % 3));
+            from = to;
+        }
+        if backward {
+            chunks.reverse();
+        }
+        let range = TimeRange::new(start, start + len);
+        let mut expected = FloatSamples::default();
+        for (t, v) in all.times.iter().zip(&all.values).filter(|(t, _)| range.contains(**t)) {
+            expected.push(*t, *v, 0);
+        }
+        let (floats, histograms) = merge_chunks(&chunks, range).expect("merge");
+        prop_assert_eq!(floats, expected);
+        prop_assert!(histograms.is_empty());
+    }
+}
+
+#[test]
+fn bounds_that_hide_an_overlap_lose_nothing() {
+    let column = |times: &[i64], value: f64| {
+        let (times, values) = (times.to_vec(), vec![value; times.len()]);
+        FloatSamples { times, values, starts: Vec::new() }
+    };
+    let first = EncodedChunk::from_floats(&column(&[1, 2, 5], 1.0), 1, 1).expect("not empty");
+    let mut second = EncodedChunk::from_floats(&column(&[2, 3, 9], 2.0), 1, 0).expect("not empty");
+    second.min_time = 6;
+    let (floats, _) = merge_chunks(&[first, second], TimeRange::ALL).expect("merge");
+    assert_eq!(floats.times, [1, 2, 3, 5, 9]);
+    assert_eq!(floats.values, [1.0, 2.0, 2.0, 1.0, 2.0]);
+}
+
 #[test]
 fn hints_do_not_survive_a_seam() {
     use ResetHint::{NotCounterReset, Unknown};

@@ -28,13 +28,12 @@ const ROW_GROUP_BYTES: usize = 128 << 20;
 /// Most rows that are encoded before a page's limits are looked at.
 const WRITE_BATCH: usize = 1024;
 
-/// Properties that all files share: zstd(1), small pages, page offsets,
+/// Properties that all files share: zstd(1) unless it says otherwise, small pages, page offsets,
 /// no statistics and no dictionaries but where a file asks for them.
 pub(super) fn properties(layout: Layout) -> Result<WriterPropertiesBuilder> {
-    let level = ZstdLevel::try_new(1).map_err(|e| encode("block", &e))?;
     Ok(WriterProperties::builder()
         .set_created_by("varve".to_owned())
-        .set_compression(Compression::ZSTD(level))
+        .set_compression(zstd(1)?)
         .set_dictionary_enabled(false)
         .set_statistics_enabled(EnabledStatistics::None)
         .set_max_row_group_row_count(Some(layout.row_group_rows.max(1)))
@@ -42,6 +41,11 @@ pub(super) fn properties(layout: Layout) -> Result<WriterPropertiesBuilder> {
         .set_write_batch_size(layout.page_rows.clamp(1, WRITE_BATCH))
         .set_data_page_row_count_limit(layout.page_rows.max(1))
         .set_data_page_size_limit(layout.page_bytes.max(1)))
+}
+
+/// Compression by zstd at a level.
+pub(super) fn zstd(level: i32) -> Result<Compression> {
+    ZstdLevel::try_new(level).map(Compression::ZSTD).map_err(|e| encode("block", &e))
 }
 
 /// Delta-codes these integer columns.

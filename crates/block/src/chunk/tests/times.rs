@@ -80,3 +80,27 @@ fn starts_have_the_length_of_the_times() {
     let error = decode_starts(&bytes, &[4, 5], &mut Vec::new());
     assert_eq!(error, Err(ChunkError::Count { found: 3, expected: 2 }));
 }
+
+#[test]
+fn times_that_were_decoded_before_are_the_same() {
+    // More columns than are remembered, each met again soon and late.
+    let column = |n: i64| -> Vec<i64> { (0..100 + n % 7).map(|i| i * 1000 + i * i * n).collect() };
+    for n in (0..600).flat_map(|n| [n, n, n / 2, n / 40]) {
+        let (times, mut bytes) = (column(n), Vec::new());
+        encode_times(&times, &mut bytes);
+        let mut decoded = vec![-1];
+        decode_increasing_times(&bytes, &mut decoded).expect("a chunk just encoded decodes");
+        assert_eq!(decoded[1..], times, "{n}");
+    }
+}
+
+#[test]
+fn times_that_do_not_increase_are_refused_each_time() {
+    let mut bytes = Vec::new();
+    encode_times(&[1, 3, 3, 4], &mut bytes);
+    for _ in 0..2 {
+        let error = decode_increasing_times(&bytes, &mut Vec::new());
+        assert_eq!(error, Err(ChunkError::Order { time: 3, after: 3 }));
+    }
+    assert!(decode_increasing_times(&[], &mut Vec::new()).is_err());
+}
