@@ -40,10 +40,18 @@ pub fn ask(bench: &Bench, file: Option<&Path>, series: u32, partitions: &[u32]) 
          of two hours."
             .to_owned(),
     ];
-    report.head =
-        ["data", "server", "partitions", "M samples", "bytes", "B/sample", "× Varve at 1"]
-            .map(str::to_owned)
-            .to_vec();
+    report.head = [
+        "data",
+        "server",
+        "partitions",
+        "M samples",
+        "bytes",
+        "B/sample",
+        "/ VictoriaMetrics",
+        "/ Prometheus",
+    ]
+    .map(str::to_owned)
+    .to_vec();
     let mut kinds = Vec::new();
     for kind in &bench.servers {
         match kind {
@@ -68,8 +76,11 @@ pub fn ask(bench: &Bench, file: Option<&Path>, series: u32, partitions: &[u32]) 
             results.push((run.bytes, samples));
         }
         let each = |(bytes, samples): &(u64, f64)| *bytes as f64 / samples;
-        let ours = kinds.iter().position(|(k, n)| *k == Kind::Varve && *n == 1);
-        let ours = ours.and_then(|at| results.get(at)).map(each);
+        let to = |peer: Kind, own: f64| {
+            let at = kinds.iter().position(|(kind, _)| *kind == peer);
+            let peer = at.and_then(|at| results.get(at)).map(each);
+            peer.map_or_else(String::new, |peer| format!("{:.2}", own / peer))
+        };
         for ((kind, count), result) in kinds.iter().zip(&results) {
             report.rows.push(vec![
                 data.name.clone(),
@@ -78,7 +89,8 @@ pub fn ask(bench: &Bench, file: Option<&Path>, series: u32, partitions: &[u32]) 
                 format!("{:.2}", result.1 / 1e6),
                 result.0.to_string(),
                 format!("{:.3}", each(result)),
-                ours.map_or_else(String::new, |ours| format!("{:.2}", each(result) / ours)),
+                to(Kind::Victoria, each(result)),
+                to(Kind::Prometheus, each(result)),
             ]);
         }
         groups.push((data.name, results.iter().map(|r| Some(each(r))).collect()));

@@ -3,6 +3,7 @@
 
 use std::fs::File;
 use std::io;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
@@ -117,12 +118,23 @@ impl Drop for Watch {
     }
 }
 
-/// Bytes of all files below a folder, hard links counted each time.
+/// Bytes of all files below a folder, as long as they are. Hard links count
+/// each time.
 pub fn folder_bytes(path: &Path) -> u64 {
+    folder(path, &std::fs::Metadata::len)
+}
+
+/// Bytes that all files below a folder take on the disk: those that were
+/// made long beforehand take only what was written.
+pub fn folder_allocated(path: &Path) -> u64 {
+    folder(path, &|data| 512 * data.blocks())
+}
+
+fn folder(path: &Path, size: &dyn Fn(&std::fs::Metadata) -> u64) -> u64 {
     let Ok(entries) = std::fs::read_dir(path) else { return 0 };
     let one = |entry: std::fs::DirEntry| match entry.metadata() {
-        Ok(data) if data.is_dir() => folder_bytes(&entry.path()),
-        Ok(data) => data.len(),
+        Ok(data) if data.is_dir() => folder(&entry.path(), size),
+        Ok(data) => size(&data),
         Err(_) => 0,
     };
     entries.filter_map(Result::ok).map(one).sum()

@@ -182,3 +182,29 @@ impl Feed for ClusterFeed {
         Ok(Some(Request { body: template.body(), samples, newest_ms, scrape }))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn requests_are_as_small_as_those_of_a_usual_compressor() {
+        let shape = Shape {
+            pods: 20,
+            seed: 1,
+            start_ms: 1_795_000_000_000,
+            interval_ms: 15_000,
+            jitter_ms: 5,
+            churn: 0.0,
+            rollout: None,
+        };
+        let plan = Plan { shape, scrapes: 5, request_samples: 2000, connections: 1, native: 0.0 };
+        let mut feed = feeds(&plan).pop().unwrap();
+        while let Some(request) = feed.next().unwrap() {
+            let plain = snap::raw::Decoder::new().decompress_vec(request.body).unwrap();
+            let usual = snap::raw::Encoder::new().compress_vec(&plain).unwrap();
+            let (ours, usual) = (request.body.len(), usual.len());
+            assert!(ours.abs_diff(usual) * 4 < usual, "{ours} B against {usual} B");
+        }
+    }
+}

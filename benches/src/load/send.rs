@@ -182,3 +182,87 @@ impl Front {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+    use std::io::{BufRead, BufReader, Read, Write};
+    use std::net::TcpListener;
+
+    use super::super::cluster::{self, Plan};
+    use super::super::kube::Shape;
+    use super::*;
+
+    /// Answers requests by turns with these, over one connection; returns the
+    /// bodies that it got, decompressed.
+    fn serve(listener: &TcpListener, answers: &[&str]) -> Vec<Vec<u8>> {
+        let (stream, _) = listener.accept().unwrap();
+        let mut reader = BufReader::new(stream.try_clone().unwrap());
+        let (mut writer, mut bodies) = (stream, Vec::new());
+        let mut turn = answers.iter().cycle();
+        loop {
+            let (mut length, mut line) = (0, String::new());
+            loop {
+                line.clear();
+                if reader.read_line(&mut line).unwrap() == 0 {
+                    return bodies;
+                }
+                if let Some(n) = line.strip_prefix("Content-Length:") {
+                    length = n.trim().parse().unwrap();
+                }
+                if line == "\r\n" {
+                    break;
+                }
+            }
+            let mut body = vec![0; length];
+            reader.read_exact(&mut body).unwrap();
+            bodies.push(snap::raw::Decoder::new().decompress_vec(&body).unwrap());
+            let answer = turn.next().unwrap();
+            write!(writer, "HTTP/1.1 {answer}").unwrap();
+        }
+    }
+
+    fn check(answers: &[&str], churn: f64, requests: u64, expected: (u64, u64, u64)) {
+        let shape = Shape {
+            pods: 4,
+            seed: 7,
+            start_ms: 1_795_000_000_000,
+            interval_ms: 15_000,
+            jitter_ms: 5,
+            churn,
+            rollout: None,
+        };
+        let plan = Plan { shape, scrapes: 3, request_samples: 200, connections: 1, native: 0.0 };
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let manner = Manner {
+            url: format!("http://{}/api/v1/write", listener.local_addr().unwrap()),
+            headers: String::new(),
+            speed: None,
+            first_ms: 0,
+            give_up: Duration::from_secs(10),
+        };
+        std::thread::scope(|scope| {
+            let server = scope.spawn(|| serve(&listener, answers));
+            let outcome = send(cluster::feeds(&plan), &manner).unwrap();
+            let bodies = server.join().unwrap();
+            let got = (outcome.acknowledged, outcome.refused, outcome.retries);
+            assert_eq!((outcome.requests, got), (requests, expected), "{answers:?}");
+            let distinct: BTreeSet<_> = bodies.iter().collect();
+            assert_eq!(distinct.len() as u64, requests, "repetitions are the same bytes");
+        });
+    }
+
+    #[test]
+    fn requests_are_repeated_or_dropped_as_prometheus_does() {
+        let fine = "204 No Content\r\n\r\n";
+        let busy = "503 Busy\r\nContent-Length: 4\r\n\r\nbusy";
+        let chunked = "200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n";
+        let bad = "400 Bad\r\nContent-Length: 3\r\n\r\nbad";
+        check(&[fine], 0.0, 6, (1200, 0, 0));
+        check(&[busy, fine], 0.0, 6, (1200, 0, 6));
+        check(&[bad, chunked], 0.0, 6, (600, 600, 0));
+        // All four pods are replaced between the first and the second scrape,
+        // and again: their stale markers go before the new ones.
+        check(&[fine], 240.0, 10, (2000, 0, 0));
+    }
+}
