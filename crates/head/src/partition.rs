@@ -193,6 +193,13 @@ impl Partition {
         task.await.map_err(|_| self.inner.shared.stopped())?
     }
 
+    /// Bytes of memory that were taken since the last seal: about what the
+    /// next one gives back, and what a restart replays.
+    pub fn unsealed_bytes(&self) -> u64 {
+        let state = self.inner.shared.state.read();
+        state.memory().saturating_sub(state.settled) as u64
+    }
+
     /// Windows that should be cut at `now_ms`, oldest first.
     pub fn due(&self, now_ms: i64) -> Vec<CutKey> {
         let after = millis(self.inner.config.cut_delay) + cut_share(&self.inner.config);

@@ -30,6 +30,8 @@ pub(crate) struct State {
     pub(crate) next_reference: u64,
     pub(crate) windows: Windows,
     pub(crate) tenants: BTreeMap<TenantId, Tenant>,
+    /// Bytes of memory behind all tenants' series after the last seal.
+    pub(crate) settled: usize,
     /// How many series were ever removed.
     pub(crate) removals: u64,
     /// What the sealed chunks of all series lie in.
@@ -96,6 +98,7 @@ impl Default for State {
             next_reference: 1,
             windows: Windows::default(),
             tenants: BTreeMap::new(),
+            settled: 0,
             removals: 0,
             files: Files::default(),
         }
@@ -106,6 +109,11 @@ impl State {
     /// Highest time of any tenant's samples.
     pub(crate) fn max_time(&self) -> Option<i64> {
         self.tenants.values().map(|t| t.max_time).filter(|t| *t > i64::MIN).max()
+    }
+
+    /// Bytes of memory behind all tenants' series.
+    pub(crate) fn memory(&self) -> usize {
+        self.tenants.values().map(|t| t.memory).sum()
     }
 
     /// Sealed chunks to read before a batch can be applied.

@@ -57,6 +57,7 @@ impl Shared {
             Place::Series(tenant, placement) => state.place(&tenant, &placement),
             Place::Done(index, named, done) => {
                 state.sealed = index;
+                state.settled = state.memory();
                 state.files.retain(|file| named.contains(&file.id));
                 // Whoever sealed may have gone away.
                 let _ = done.send(());

@@ -70,6 +70,11 @@ impl<'a> Reader<'a> {
         self.rest.len()
     }
 
+    /// What is still to be read.
+    pub(crate) fn rest(&self) -> &'a [u8] {
+        self.rest
+    }
+
     pub(crate) fn is_empty(&self) -> bool {
         self.rest.is_empty()
     }

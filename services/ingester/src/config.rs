@@ -11,6 +11,10 @@ pub struct Config {
     /// How often each partition is sealed. A restart replays at most what came
     /// since; less means more, smaller files.
     pub seal_interval: HumanDuration,
+    /// Memory that all partitions together may take before they are sealed
+    /// early: it bounds what a burst of samples or series holds, and what a
+    /// restart replays.
+    pub seal_memory: ByteSize,
     /// How often each partition looks for windows to cut and ship.
     pub ship_check_interval: HumanDuration,
     /// How long after its end a window is cut.
@@ -52,6 +56,7 @@ impl Default for Config {
     fn default() -> Self {
         Self {
             seal_interval: HumanDuration::from_secs(10 * 60),
+            seal_memory: ByteSize(512 << 20),
             ship_check_interval: HumanDuration::from_secs(10),
             cut_delay: HumanDuration::from_secs(10 * 60),
             cut_spread: HumanDuration::from_secs(20 * 60),
@@ -92,6 +97,9 @@ impl Config {
         }
         if self.log_queue.0 == 0 {
             return Err("ingester.log_queue must be above 0".to_owned());
+        }
+        if self.seal_memory.0 == 0 {
+            return Err("ingester.seal_memory must be above 0".to_owned());
         }
         if self.append_room.0 == 0 {
             return Err("ingester.append_room must be above 0".to_owned());

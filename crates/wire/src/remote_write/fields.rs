@@ -42,6 +42,23 @@ impl<'a> Fields<'a> {
         self.reader.position()
     }
 
+    /// Steps over the fields in a row that are bytes of this number (below 16)
+    /// and shorter than 128, as nearly all labels are; what is otherwise, or
+    /// cut short, is left to [`Fields::next`].
+    pub(super) fn skip_short(&mut self, number: u8) {
+        let rest = self.reader.rest();
+        let mut at = 0;
+        while let Some(&[tag, len]) = rest.get(at..at + 2)
+            && tag == number << 3 | 2
+            && len < 0x80
+            && at + 2 + usize::from(len) <= rest.len()
+        {
+            at += 2 + usize::from(len);
+        }
+        // As many bytes are there.
+        let _ = self.reader.take(at as u64);
+    }
+
     /// The next field, `None` at the end.
     pub(super) fn next(&mut self) -> Result<Option<Field<'a>>, DecodeError> {
         if self.reader.is_empty() {

@@ -65,8 +65,10 @@ impl<'a> Reader<'a> {
     ) -> Result<(), DecodeError> {
         out.clear();
         let mut fields = Fields::new(bytes, base, "time series");
-        // The run of label fields being collected, as positions in the body.
-        let mut run = 0..0;
+        // The run of label fields being collected, as positions in the body:
+        // nearly always all of them, before all else.
+        fields.skip_short(1);
+        let mut run = base..fields.position();
         while let Some(field) = fields.next()? {
             match field.number {
                 1 => {
@@ -106,6 +108,16 @@ impl<'a> Reader<'a> {
 }
 
 fn sample(bytes: &[u8], base: usize) -> Result<(i64, f64), DecodeError> {
+    // As everybody writes it: value, then time in six bytes (1971 to 2109).
+    if let [0x09, value @ .., 0x10, a, b, c, d, e, f] = bytes
+        && let Ok(value) = <[u8; 8]>::try_from(value)
+        && [a, b, c, d, e].iter().all(|byte| **byte >= 0x80)
+        && *f < 0x80
+    {
+        let low = |byte: u8| i64::from(byte & 0x7f);
+        let time = [a, b, c, d, e, f].iter().rev().fold(0, |time, byte| time << 7 | low(**byte));
+        return Ok((time, f64::from_le_bytes(value)));
+    }
     let mut fields = Fields::new(bytes, base, "sample");
     let (mut time, mut value) = (0, 0.0);
     while let Some(field) = fields.next()? {
