@@ -100,8 +100,9 @@ pub fn ask(bench: &Bench, series: u32, scrapes: u64) -> io::Result<()> {
     report.write(&bench.results)
 }
 
-/// The one value of an instant vector, such as `[…,\"1000\"]`.
+/// The one value of an instant vector; 0 when it is empty.
 fn count(body: &str) -> Option<u32> {
     let value: serde_json::Value = serde_json::from_str(body).ok()?;
-    value["data"]["result"][0]["value"][1].as_str()?.parse().ok()
+    let result = value["data"]["result"].as_array()?;
+    result.first().map_or(Some(0), |one| one["value"][1].as_str()?.parse().ok())
 }
