@@ -92,8 +92,13 @@ async fn eight_processes_settle_480_partitions() {
     let seconds: Vec<f64> = all.iter().map(|s| s.took.as_secs_f64()).collect();
     let puts: Vec<u64> = all.iter().map(|s| s.puts).collect();
     println!("eight processes: {seconds:.1?} s, {puts:?} PUTs, for example {:?}", all[0]);
+    // Who tries when is drawn by lot, so the bound holds for the mean, and a
+    // wider one for each.
+    let mean = seconds.iter().sum::<f64>() / seconds.len() as f64;
+    assert!(mean <= 5.0, "{mean} s");
+    assert!(puts.iter().sum::<u64>() <= 52 * puts.len() as u64, "{puts:?}");
     for settled in &all {
-        assert!(settled.took <= Duration::from_secs(10), "{settled:?}");
-        assert!(settled.puts <= 100, "{settled:?}");
+        assert!(settled.took <= Duration::from_secs(8), "{settled:?}");
+        assert!(settled.puts <= 72, "{settled:?}");
     }
 }

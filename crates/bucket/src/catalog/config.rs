@@ -14,7 +14,8 @@ pub struct CatalogConfig {
     /// without asking the bucket, in milliseconds. Higher saves one small
     /// request per query; queries see new blocks later.
     pub fresh_ms: i64,
-    /// How long a reader may hold one version, in milliseconds.
+    /// How long a reader may hold one version, in milliseconds. Must exceed
+    /// `fresh_ms`.
     pub pin_ms: i64,
     /// How long a version, and the files that only it and older ones name,
     /// stay after a newer one replaced it, in milliseconds. Must exceed
@@ -53,6 +54,12 @@ impl CatalogConfig {
             return Err(format!(
                 "grace_ms {} must be larger than pin_ms {}",
                 self.grace_ms, self.pin_ms
+            ));
+        }
+        if self.fresh_ms >= self.pin_ms {
+            return Err(format!(
+                "fresh_ms {} must be smaller than pin_ms {}",
+                self.fresh_ms, self.pin_ms
             ));
         }
         if self.orphan_ms < 4 * self.grace_ms {

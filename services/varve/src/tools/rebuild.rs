@@ -30,10 +30,13 @@ async fn rebuild(config: &Config, tenants: &[String]) -> Result<(), Failure> {
     for tenant in tenants {
         let rebuilt = rebuild_catalog(&catalog, &tenant).await?;
         print(&format!(
-            "tenant {tenant}: version {} lists {} blocks ({} replaced, {} folders skipped)",
+            "tenant {tenant}: version {} lists {} blocks ({} replaced, {} deleted, {} not \
+             committed, {} folders skipped)",
             rebuilt.version,
             rebuilt.blocks,
             rebuilt.replaced.len(),
+            rebuilt.removed.len(),
+            rebuilt.uncommitted.len(),
             rebuilt.skipped.len()
         ))?;
         for (folder, lacks) in rebuilt.skipped {
