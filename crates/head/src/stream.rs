@@ -39,7 +39,7 @@ struct State {
 }
 
 impl Stream {
-    /// The columns as a stream; `None` where times do not rise.
+    /// The columns as a stream; their times rise.
     pub(crate) fn from_columns(samples: &FloatSamples) -> Self {
         let mut out = Self::default();
         for (i, (time, value)) in samples.times.iter().zip(&samples.values).enumerate() {

@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures::future::join_all;
 use ulid::Ulid;
 use varve_bucket::{Change, CutKey, paths};
 use varve_head::Cut;
@@ -33,11 +34,11 @@ impl Ingester {
         if ids.is_empty() {
             ids.extend(self.partitions.keys());
         }
-        let mut blocks = Vec::new();
-        for id in ids {
-            let shipped = self.ship_all(self.hosted(id)?).await?;
-            blocks.extend(shipped.iter().map(Ulid::to_string));
-        }
+        let hosted = ids.into_iter().map(|id| self.hosted(id)).collect::<Result<Vec<_>>>()?;
+        // All at once, so that their commits share versions of the catalog.
+        let shipped = join_all(hosted.into_iter().map(|hosted| self.ship_all(hosted))).await;
+        let shipped = shipped.into_iter().collect::<Result<Vec<_>>>()?;
+        let blocks = shipped.iter().flatten().map(Ulid::to_string).collect();
         Ok(v1::ShipResponse { blocks })
     }
 
