@@ -15,7 +15,9 @@ use futures::stream::{BoxStream, StreamExt};
 use object_store::{Error as StoreError, GetOptions, GetRange, ObjectMeta, ObjectStore};
 use object_store::{ObjectStoreExt, PutMode, PutOptions, PutPayload};
 use prometheus::Registry;
+use varve_log::Disk;
 
+use crate::local::LocalStore;
 use crate::metrics::Metrics;
 use crate::open::{Opened, open};
 use crate::paths::ObjectPath;
@@ -66,9 +68,10 @@ pub(crate) struct Inner {
 
 impl Bucket {
     /// Opens the bucket at `url`: `file:///path` or a plain path (created when
-    /// absent, every write fsynced with its folder), `memory://name` (shared
+    /// absent, every write synced with its folder), `memory://name` (shared
     /// within the process by name), `s3://bucket/prefix`,
-    /// `az://container/prefix`, `gs://bucket/prefix`. Makes no request.
+    /// `az://container/prefix`, `gs://bucket/prefix`. Makes no request, but for
+    /// a folder, which is looked through for what crashed uploads left.
     pub fn open(url: &str, config: &BucketConfig, registry: &Registry) -> Result<Self> {
         Self::open_with(url, config, Metrics::new(registry))
     }
@@ -78,6 +81,21 @@ impl Bucket {
         let Opened { plain, patient } = open(url, config)?;
         let (config, url) = (config.clone(), url.to_owned());
         Ok(Self(Arc::new(Inner { plain, patient, config, metrics, url })))
+    }
+
+    /// A folder of a disk as a bucket, like [`Bucket::open`] of a path.
+    /// Blocks.
+    pub fn in_folder(
+        disk: Arc<dyn Disk>,
+        folder: &std::path::Path,
+        config: &BucketConfig,
+        metrics: Metrics,
+    ) -> Result<Self> {
+        let store = LocalStore::open(disk, folder).map_err(|error| BucketError::Config {
+            url: folder.display().to_string(),
+            detail: format!("open folder: {error}"),
+        })?;
+        Ok(Self::from_store(Arc::new(store), config, metrics))
     }
 
     /// A bucket over any store, for tests and tools.

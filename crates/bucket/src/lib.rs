@@ -14,6 +14,7 @@ mod bucket;
 mod cache;
 mod config;
 mod error;
+mod local;
 mod metrics;
 mod open;
 mod upload;

@@ -12,13 +12,14 @@ use std::sync::Arc;
 use object_store::aws::{AmazonS3Builder, AmazonS3ConfigKey};
 use object_store::azure::{AzureConfigKey, MicrosoftAzureBuilder};
 use object_store::gcp::{GoogleCloudStorageBuilder, GoogleConfigKey};
-use object_store::local::LocalFileSystem;
 use object_store::memory::InMemory;
 use object_store::path::Path;
 use object_store::prefix::PrefixStore;
 use object_store::{BackoffConfig, ClientOptions, ObjectStore, RetryConfig};
 use parking_lot::Mutex;
+use varve_log::RealDisk;
 
+use crate::local::LocalStore;
 use crate::{BucketConfig, BucketError, Result};
 
 /// The two faces of one opened store.
@@ -89,9 +90,8 @@ fn local(path: &str, fail: impl Fn(String) -> BucketError) -> Result<Opened> {
     if path.is_empty() {
         return Err(fail("no path is given".to_owned()));
     }
-    std::fs::create_dir_all(path).map_err(|e| fail(format!("create folder: {e}")))?;
-    let store = LocalFileSystem::new_with_prefix(path).map_err(|e| fail(e.to_string()))?;
-    let store: Store = Arc::new(store.with_fsync(true).with_automatic_cleanup(true));
+    let store = LocalStore::open(Arc::new(RealDisk), std::path::Path::new(path));
+    let store: Store = Arc::new(store.map_err(|e| fail(format!("open folder: {e}")))?);
     Ok(Opened { plain: store.clone(), patient: store })
 }
 

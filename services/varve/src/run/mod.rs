@@ -21,6 +21,7 @@ use tokio::sync::watch;
 use varve_api::{Querier, Writer};
 use varve_bucket::{Bucket, Catalog};
 use varve_cluster::{LocalNetwork, Pool, serve_local, serve_tcp};
+use varve_log::{Disk, RealDisk};
 use varve_runtime::{Clock, Shutdown, SystemClock, configure_failpoints_from_env, init_tracing};
 
 use crate::cli::Failure;
@@ -99,7 +100,8 @@ async fn serve(config: Config) -> Result<(), Failure> {
         }
     });
 
-    std::fs::create_dir_all(&config.data_dir)
+    RealDisk
+        .create_dir_all(&config.data_dir)
         .map_err(|e| format!("create data folder {}: {e}", config.data_dir.display()))?;
     let bucket = Bucket::open(&config.bucket_url(), &config.bucket.client, &registry)?;
     let catalog =

@@ -9,6 +9,7 @@
 mod state;
 mod tree;
 
+use std::ffi::OsStr;
 use std::io::{self, IoSlice};
 use std::path::Path;
 use std::sync::Arc;
@@ -36,6 +37,8 @@ pub struct Unsynced<'a> {
     pub is_dir: bool,
     /// Of a file: where the last write began that is not synced.
     pub last_offset: Option<u64>,
+    /// Of a folder: the last name in it that was changed and is not synced.
+    pub last_name: Option<&'a OsStr>,
 }
 
 type Ignored = dyn Fn(&Unsynced<'_>) -> bool + Send + Sync;
@@ -239,7 +242,10 @@ impl Disk for SimDisk {
         if state.sync_fails() {
             return Err(io::Error::other("simulated sync failure"));
         }
-        if !self.shared.ignores(&Unsynced { path: dir, is_dir: true, last_offset: None }) {
+        let last_name = state.last_name(inode);
+        let last_name = last_name.as_deref();
+        if !self.shared.ignores(&Unsynced { path: dir, is_dir: true, last_offset: None, last_name })
+        {
             state.sync_dir(inode);
         }
         Ok(())
@@ -311,7 +317,7 @@ impl DiskFile for SimFile {
         state.passed()?;
         let fails = state.sync_fails();
         let last_offset = state.last_unsynced(self.inode);
-        let sync = Unsynced { path: &self.path, is_dir: false, last_offset };
+        let sync = Unsynced { path: &self.path, is_dir: false, last_offset, last_name: None };
         if fails {
             state.lose_some(self.inode);
             return Err(io::Error::other("simulated sync failure"));

@@ -373,6 +373,14 @@ impl State {
         })
     }
 
+    pub(super) fn last_name(&self, number: u64) -> Option<OsString> {
+        self.dir(number)?.pending.last().map(|change| match change {
+            NameChange::Link(name, _)
+            | NameChange::Rename { to: name, .. }
+            | NameChange::Remove(name) => name.clone(),
+        })
+    }
+
     pub(super) fn flip(&mut self, path: &Path, offset: usize) -> bool {
         let Ok(number) = self.file_at(path) else { return false };
         let Some(file) = self.file_mut(number).filter(|file| offset < file.live.len()) else {
