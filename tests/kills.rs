@@ -94,6 +94,11 @@ fn tenant(writer: u32) -> String {
     format!("tenant-{}", writer % 3)
 }
 
+/// A client for the tenant of each writer.
+fn clients() -> Vec<Client> {
+    (0..WRITERS).map(|w| Client::new(&tenant(w), Duration::from_secs(20))).collect()
+}
+
 impl Fleet {
     fn start(urls: Urls, seed: u64) -> (Stopping, Vec<JoinHandle<()>>) {
         let counter = Counter::default();
@@ -195,11 +200,13 @@ impl Fleet {
 
     fn read(&self, seed: u64) {
         let mut random = StdRng::seed_from_u64(seed);
+        let clients = clients();
         while self.running() {
             let writer = random.random_range(0..WRITERS);
             let shape = random.random_range(0..3);
             let span = [20, 300, self.tick()][random.random_range(0..3)];
-            match self.query(writer, shape, span) {
+            let client = &clients[writer as usize];
+            match self.query(client, writer, shape, span) {
                 Ok(_) => {}
                 Err(answer) => {
                     self.taken(&self.queries, "query", &answer);
@@ -213,11 +220,11 @@ impl Fleet {
     /// of points, or the answer that was none.
     fn query(
         &self,
+        client: &Client,
         writer: u32,
         shape: usize,
         span: i64,
     ) -> Result<usize, varve_tests::http::Response> {
-        let client = Client::new(&tenant(writer), Duration::from_secs(20));
         let ledger = &self.ledgers[writer as usize];
         let to = self.tick() + 1;
         let from = (to - span).max(0);
@@ -296,9 +303,11 @@ impl Fleet {
     /// Compares everything.
     fn compare(&self, step: &str) {
         let mut points = 0;
+        let clients = clients();
         for writer in 0..WRITERS {
             for shape in 0..3 {
-                let found = self.query(writer, shape, i64::MAX / 4);
+                let client = &clients[writer as usize];
+                let found = self.query(client, writer, shape, i64::MAX / 4);
                 let found = found.unwrap_or_else(|a| panic!("{step}: {} {}", a.status, a.body));
                 points += if shape == 0 { found } else { 0 };
             }

@@ -8,7 +8,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use rand::rngs::StdRng;
-use rand::{Rng, SeedableRng};
+use rand::{Rng, RngExt, SeedableRng};
 
 use crate::client::{Client, V1};
 use crate::http::Response;
@@ -69,7 +69,7 @@ pub fn flood(
                         outcome.first.get_or_insert(answer);
                         drop(outcome);
                         // Far sooner than told to.
-                        thread::sleep(Duration::from_millis(50));
+                        thread::sleep(Duration::from_millis(200));
                     }
                 }
             });
@@ -96,6 +96,22 @@ pub fn wide(metric: &str, values: &[String], sample: (i64, f64)) -> Vec<u8> {
         remote_write::series(&labels, &[sample])
     };
     remote_write::body(values.iter().enumerate().map(one).collect())
+}
+
+/// Seconds between the samples of [`long`].
+pub const LONG_STEP_MS: i64 = 1000;
+
+/// A request of `series` series of a metric with `samples` samples each, from
+/// `first` on, whose values do not compress.
+pub fn long(metric: &str, (series, samples): (usize, usize), first: i64) -> Vec<u8> {
+    let mut random = StdRng::seed_from_u64(first as u64);
+    let mut one = |n: usize| {
+        let samples: Vec<(i64, f64)> = (0..samples as i64)
+            .map(|i| (first + i * LONG_STEP_MS, random.random_range(0.0..1.0)))
+            .collect();
+        remote_write::series(&[("__name__", metric), ("id", &n.to_string())], &samples)
+    };
+    remote_write::body((0..series).map(&mut one).collect())
 }
 
 /// A request of `pods` pods' series with the labels of a Kubernetes scrape, 11

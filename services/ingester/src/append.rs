@@ -17,6 +17,7 @@ impl Ingester {
         self.check_disk()?;
         let admitted = self.admission.admit(&request.tenant, request.batch.len()).await;
         let admitted = admitted.inspect_err(|_| self.metrics.refused_room.inc())?;
+        self.disk.coming(request.batch.len());
         let limits = AppendLimits {
             max_series: request.max_series,
             out_of_order_window_ms: request.out_of_order_window_ms,

@@ -29,6 +29,9 @@ pub struct Config {
     pub hold: HumanDuration,
     /// Blocks that are built at once. Each takes about one core.
     pub build_concurrency: usize,
+    /// Blocks that are uploaded at once, over all partitions. Each may hold
+    /// some parts of a file in memory while the bucket is slow.
+    pub upload_concurrency: usize,
     /// Selects that are answered at once; more wait. Each may hold a thread for
     /// as long as its reader takes, and some frames of memory.
     pub select_concurrency: usize,
@@ -63,6 +66,7 @@ impl Default for Config {
             late_cut_interval: HumanDuration::from_secs(2 * 60 * 60),
             hold: HumanDuration::from_secs(5 * 60),
             build_concurrency: 2,
+            upload_concurrency: 8,
             select_concurrency: 128,
             ship_max_backoff: HumanDuration::from_secs(60),
             ship_on_shutdown: false,
@@ -86,6 +90,7 @@ impl Config {
         }
         let counts = [
             ("build_concurrency", self.build_concurrency),
+            ("upload_concurrency", self.upload_concurrency),
             ("select_concurrency", self.select_concurrency),
         ];
         if let Some((name, _)) = counts.iter().find(|(_, count)| *count == 0) {

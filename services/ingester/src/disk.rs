@@ -10,17 +10,49 @@ use crate::start::Ingester;
 /// How often the disk is looked at.
 const INTERVAL: Duration = Duration::from_secs(1);
 
-/// What was last seen of the disk.
+/// How often a sample is on the disk for a while: in the log, and in a seal.
+const COPIES: u64 = 2;
+
+/// What was last seen of the disk, and what came since.
 #[derive(Default)]
 pub(crate) struct DiskGuard {
     /// Share in use, as the bits of an `f64`.
     used: AtomicU64,
+    /// Bytes of the whole disk; 0 when it is not known.
+    total: AtomicU64,
+    /// Bytes of appends since it was looked at.
+    since: AtomicU64,
+}
+
+impl DiskGuard {
+    /// The share that is in use by now, as far as can be told.
+    fn used(&self) -> f64 {
+        let used = f64::from_bits(self.used.load(Ordering::Relaxed));
+        match self.total.load(Ordering::Relaxed) {
+            0 => used,
+            total => {
+                let since = self.since.load(Ordering::Relaxed).saturating_mul(COPIES);
+                used + since as f64 / total as f64
+            }
+        }
+    }
+
+    /// An append of so many bytes goes on.
+    pub(crate) fn coming(&self, bytes: usize) {
+        self.since.fetch_add(bytes as u64, Ordering::Relaxed);
+    }
+
+    fn seen(&self, used: f64, total: u64) {
+        self.used.store(used.to_bits(), Ordering::Relaxed);
+        self.total.store(total, Ordering::Relaxed);
+        self.since.store(0, Ordering::Relaxed);
+    }
 }
 
 impl Ingester {
-    /// Refuses when the disk was last seen too full.
+    /// Refuses when the disk is too full.
     pub(crate) fn check_disk(&self) -> Result<()> {
-        let used = f64::from_bits(self.disk.used.load(Ordering::Relaxed));
+        let used = self.disk.used();
         if used < self.config.disk_high_water {
             return Ok(());
         }
@@ -35,7 +67,7 @@ impl Ingester {
         match self.log.space() {
             Ok(space) if space.total > 0 => {
                 let used = 1.0 - space.free as f64 / space.total as f64;
-                self.disk.used.store(used.to_bits(), Ordering::Relaxed);
+                self.disk.seen(used, space.total);
                 self.metrics.disk_used.set(used);
             }
             Ok(_) => {}
@@ -49,5 +81,23 @@ impl Ingester {
             tokio::time::sleep(INTERVAL).await;
             self.watch_disk_once();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_comes_between_two_looks_counts() {
+        let disk = DiskGuard::default();
+        disk.coming(1 << 40);
+        assert_eq!(disk.used(), 0.0, "a disk of unknown size");
+        disk.seen(0.5, 1000);
+        assert_eq!(disk.used(), 0.5);
+        disk.coming(100);
+        assert_eq!(disk.used(), 0.7);
+        disk.seen(0.6, 1000);
+        assert_eq!(disk.used(), 0.6);
     }
 }

@@ -204,6 +204,8 @@ impl Ingester {
         built: &mut Built,
     ) -> Result<u64> {
         let entry = &built.block.entry;
+        let turn = self.uploads.acquire().await;
+        let turn = turn.map_err(|_| crate::IngesterError::CutOff("an upload"))?;
         for (name, file) in built.block.files.iter().skip(built.uploaded) {
             let path = paths::block_file(tenant, entry.id, name);
             self.catalog.bucket().put_file(&path, file).await?;
@@ -214,6 +216,7 @@ impl Ingester {
                 )));
             }
         }
+        drop(turn);
         failpoint!("ship.before-commit", |_| Err(crate::IngesterError::Failpoint("before-commit")));
         let change = Change::ship(key(hosted, cut), vec![entry.clone()]);
         let committed = self.catalog.commit(tenant, change).await?;

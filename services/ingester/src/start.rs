@@ -75,6 +75,7 @@ pub struct Inner {
     pub(crate) metrics: Metrics,
     pub(crate) scratch: PathBuf,
     pub(crate) builders: Arc<Semaphore>,
+    pub(crate) uploads: Semaphore,
     pub(crate) selects: Arc<Semaphore>,
     /// Ends sealing, shipping and watching.
     pub(crate) stop: CancellationToken,
@@ -132,6 +133,7 @@ pub async fn start(config: Config, deps: Deps) -> Result<Running, IngesterError>
     let ingester = Ingester(Arc::new(Inner {
         admission: Admission::new(&config),
         builders: Arc::new(Semaphore::new(config.build_concurrency)),
+        uploads: Semaphore::new(config.upload_concurrency),
         selects: Arc::new(Semaphore::new(config.select_concurrency)),
         config,
         partitions,
