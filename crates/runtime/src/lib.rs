@@ -15,6 +15,8 @@ mod telemetry;
 pub use clock::{Clock, ManualClock, SystemClock};
 pub use failpoint::{configure_failpoints_from_env, fail};
 pub use random::random_bytes;
+#[cfg(feature = "failpoints")]
+pub use random::seed_thread;
 pub use room::{NoRoom, Room, Share};
 pub use shutdown::{Shutdown, ShutdownToken};
 pub use telemetry::{LogFormat, RateLimitedLog, init_tracing};

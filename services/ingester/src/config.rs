@@ -49,6 +49,9 @@ pub struct Config {
     /// Bytes of appends that may wait for the disk; an eighth of them one
     /// tenant's.
     pub log_queue: ByteSize,
+    /// Writes the log on the threads that append; for simulations.
+    #[serde(skip)]
+    pub log_stepped: bool,
     /// Bytes of all appends under way, those that wait for their turn at the
     /// log included. Beyond it they are refused (503 to senders, who repeat
     /// them). One tenant gets three quarters of it at most.
@@ -73,6 +76,7 @@ impl Default for Config {
             disk_high_water: 0.95,
             log_segment: ByteSize(64 << 20),
             log_queue: ByteSize(64 << 20),
+            log_stepped: false,
             append_room: ByteSize(256 << 20),
         }
     }

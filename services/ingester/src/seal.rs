@@ -25,6 +25,13 @@ impl Ingester {
         }
     }
 
+    /// Seals all partitions, one after the other.
+    pub async fn seal_all(&self) {
+        for hosted in self.partitions.values() {
+            self.seal_once(hosted).await;
+        }
+    }
+
     /// Seals a partition. A failure leaves the log as it is, so that nothing
     /// is lost; the next seal covers it.
     pub(crate) async fn seal_once(&self, hosted: &Hosted) {

@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 use varve_bucket::Catalog;
 use varve_cluster::MAX_MESSAGE;
 use varve_head::{HeadConfig, Partition};
-use varve_log::{Disk, SegmentLog, SegmentLogConfig};
+use varve_log::{Disk, RealDisk, SegmentLog, SegmentLogConfig};
 use varve_runtime::{Clock, ShutdownToken, random_bytes};
 use varve_wire::v1::ingest_server::IngestServer;
 use varve_wire::v1::store_server::StoreServer;
@@ -123,6 +123,7 @@ pub async fn start(config: Config, deps: Deps) -> Result<Running, IngesterError>
         let settings = SegmentLogConfig {
             segment_bytes: config.log_segment.0,
             queue_bytes: usize::try_from(config.log_queue.0).unwrap_or(usize::MAX),
+            stepped: config.log_stepped,
             metrics: varve_log::Metrics::new(&deps.registry)?,
             ..SegmentLogConfig::default()
         };
@@ -204,7 +205,8 @@ async fn open_partitions(
 /// Makes sure that no other process works in the folder, for as long as the
 /// file is open. The lock goes with the process, however it ends.
 fn lock_folder(dir: &Path) -> Result<File> {
-    std::fs::create_dir_all(dir).map_err(IngesterError::io("create", dir))?;
+    // Durable, also those above it: log and seals stand in it.
+    RealDisk.create_dir_all(dir).map_err(IngesterError::io("create", dir))?;
     let path = dir.join("LOCK");
     let file = File::options().create(true).truncate(false).write(true).open(&path);
     let file = file.map_err(IngesterError::io("open", &path))?;
