@@ -18,6 +18,7 @@ use rand::{RngExt, SeedableRng};
 use varve_tests::client::Client;
 use varve_tests::ledger::{Asked, Counter, Ledger, Totals};
 use varve_tests::process::free_port;
+use varve_tests::report::report;
 use varve_tests::seed::seed;
 use varve_tests::traffic::{TICK_MS, Traffic, time_ms};
 use varve_tests::varve::Varve;
@@ -312,7 +313,7 @@ impl Fleet {
                 points += if shape == 0 { found } else { 0 };
             }
         }
-        println!("{step}: {points} samples in the answers");
+        report(format!("{step}: {points} samples in the answers"));
         assert!(points > 1000, "{step}: too little to show anything");
     }
 
@@ -321,7 +322,7 @@ impl Fleet {
         let (median, slowest) = (ready[ready.len() / 2], ready[ready.len() - 1]);
         let count = |counts: &[AtomicUsize; 2]| counts.each_ref().map(|c| c.load(Ordering::SeqCst));
         let (writes, queries) = (count(&self.writes), count(&self.queries));
-        println!(
+        report(format!(
             "{kills} kills in {:.0?}, ready after {median:.2?}, at most {slowest:.2?}; {:?}; {} writes, {} not taken; {} queries right, {} unavailable; {} ships by hand",
             self.begun.elapsed(),
             self.totals(),
@@ -330,7 +331,7 @@ impl Fleet {
             queries[0],
             queries[1],
             self.ships.load(Ordering::SeqCst),
-        );
+        ));
         assert!(queries[0] > kills, "too few queries to show anything");
         assert!(writes[1] > 0 && queries[1] > 0, "nobody noticed a kill");
     }

@@ -18,6 +18,7 @@ use varve_tests::flood::{LONG_STEP_MS, flood, long, noise, pods, wide};
 use varve_tests::process::wait_for;
 use varve_tests::proxy::Proxy;
 use varve_tests::remote_write::send;
+use varve_tests::report::report;
 use varve_tests::tmpfs::Tmpfs;
 use varve_tests::traffic::T0;
 use varve_tests::varve::Varve;
@@ -31,7 +32,7 @@ const SOON: Duration = Duration::from_secs(60);
 /// The most memory that the process has had; panics beyond `bound`.
 fn within(what: &str, varve: &mut Varve, bound: u64) {
     let peak = varve.process().peak_memory();
-    println!("{what}: peak {} MiB of {} MiB", peak / MIB, bound / MIB);
+    report(format!("{what}: peak {} MiB of {} MiB", peak / MIB, bound / MIB));
     assert!(peak <= bound, "{what}: {} MiB are over the bound of {} MiB", peak / MIB, bound / MIB);
 }
 
@@ -91,7 +92,7 @@ fn senders_that_are_faster_than_varve() {
     let values = noise(SERIES, 2000);
     let make = |n: usize| wide("flood", &values, (T0 + n as i64 * 1000, n as f64));
     let outcome = flood((&url, "flood"), 32, Duration::from_secs(8), REQUESTS, &make);
-    println!("{} requests taken, {} refused", outcome.taken.len(), outcome.refused);
+    report(format!("{} requests taken, {} refused", outcome.taken.len(), outcome.refused));
     let first = outcome.first.expect("nothing was refused");
     assert_eq!(first.headers.get("retry-after").map(String::as_str), Some("2"));
     assert!(first.body.contains("inflight"), "{}", first.body);
@@ -144,7 +145,7 @@ fn a_slow_disk() {
     let begun = Instant::now();
     let outcome = flood((&url, "flood"), 24, SOON, REQUESTS, &make);
     let (taken, refused) = (outcome.taken.len(), outcome.refused);
-    println!("{taken} requests taken in {:.1?}, {refused} refused", begun.elapsed());
+    report(format!("{taken} requests taken in {:.1?}, {refused} refused", begun.elapsed()));
     assert!(refused > 0, "the disk was not too slow");
     assert_eq!(taken, REQUESTS, "all are taken in the end, without help");
     let writes = calm.stop();
@@ -224,7 +225,7 @@ fn a_bucket_that_is_slow_and_then_away() {
     let full = |a: &varve_tests::http::Response| a.body.contains("ingester.disk_high_water");
     assert!(writes.refused.iter().all(full), "calm: {:?}", writes.refused);
     varve.process().must_run();
-    println!("full after {} requests", written.len());
+    report(format!("full after {} requests", written.len()));
 
     wire.join();
     let mut taken = |n: usize| {
@@ -269,7 +270,7 @@ fn a_burst_of_new_series() {
     let begun = Instant::now();
     let outcome = flood((&url, "burst"), 4, Duration::from_secs(90), PODS / 100, &make);
     assert_eq!(outcome.taken.len(), PODS / 100);
-    println!("{SERIES} series in {:.1?}, {} refused", begun.elapsed(), outcome.refused);
+    report(format!("{SERIES} series in {:.1?}, {} refused", begun.elapsed(), outcome.refused));
 
     // Twice what the tenant may have; those that were there first stay.
     let mut named = 0;
@@ -329,7 +330,7 @@ fn a_rollout_of_everything() {
     let writes = calm.stop();
     assert!(writes.refused.is_empty(), "calm: {:?}", writes.refused.first());
     let mib: Vec<u64> = settled.iter().map(|b| b / MIB).collect();
-    println!("rollout: settled at {mib:?} MiB");
+    report(format!("rollout: settled at {mib:?} MiB"));
     let growth = settled[GENERATIONS - 1].saturating_sub(settled[1]);
     assert!(growth <= 16 * MIB + SERIES as u64 * 512, "memory does not come back: {mib:?} MiB");
     within("rollout", &mut varve, FIXED + 64 * MIB + 2 * SERIES as u64 * 3072);

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use crate::client::Client;
 use crate::http::Response;
 use crate::ledger::{Asked, Counter, Ledger};
+use crate::report::report;
 use crate::traffic::{TICK_MS, Traffic, time_ms};
 use crate::varve::Varve;
 
@@ -52,7 +53,7 @@ impl Calm {
         let thread = self.thread.take().expect("is stopped once");
         let (writes, last) = thread.join().expect("the calm tenant writes");
         self.last = last;
-        println!("calm: {} writes, the slowest took {:.2?}", writes.taken, writes.slowest);
+        report(format!("calm: {} writes, the slowest took {:.2?}", writes.taken, writes.slowest));
         writes
     }
 

@@ -21,6 +21,7 @@ pub mod parts;
 pub mod process;
 pub mod proxy;
 pub mod remote_write;
+pub mod report;
 pub mod scrape;
 pub mod seed;
 pub mod tmpfs;
