@@ -247,13 +247,11 @@ impl WriterThread {
         self.shared.queued.notify_all();
         let running = self.running.lock().take();
         match running {
-            Some(Running::Thread(handle)) => {
-                if handle.join().is_err() {
-                    tracing::error!("log writer panicked");
-                }
+            Some(Running::Thread(handle)) if handle.join().is_err() => {
+                tracing::error!("log writer panicked");
             }
             Some(Running::Stepped(writer)) => writer.run(),
-            None => {}
+            Some(Running::Thread(_)) | None => {}
         }
     }
 }

@@ -40,12 +40,15 @@ struct Live {
     _shutdown: Shutdown,
 }
 
+/// A series by its number, whether it is named by its labels, and its samples.
+type SentSeries = (u32, bool, Vec<(i64, Value)>);
+
 /// A batch and what it holds, series by series.
 struct Sent {
     request: v1::AppendRequest,
     tenant: usize,
     partition: u32,
-    series: Vec<(u32, bool, Vec<(i64, Value)>)>,
+    series: Vec<SentSeries>,
 }
 
 fn config() -> Config {

@@ -12,6 +12,7 @@
 //!   in between whenever the machine has time for it
 //! * `VARVE_SIM_TRACE`: tells what happens
 #![allow(clippy::unwrap_used, reason = "a test may fail anywhere")]
+#![allow(clippy::print_stdout, reason = "what a run saw is worth reading")]
 
 mod life;
 mod model;
@@ -34,7 +35,7 @@ fn crashes_lose_nothing_that_was_acknowledged() {
     let first = seed.unwrap_or(0);
     let count = match (seed, crashes) {
         (Some(_), None) => 1,
-        (_, crashes) => crashes.unwrap_or(4000).div_ceil(LIVES),
+        (_, crashes) => crashes.unwrap_or(8000).div_ceil(LIVES),
     };
     let began = Instant::now();
     let mut told = Vec::new();
