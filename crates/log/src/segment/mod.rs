@@ -247,11 +247,14 @@ impl WriterThread {
         self.shared.queued.notify_all();
         let running = self.running.lock().take();
         match running {
-            Some(Running::Thread(handle)) if handle.join().is_err() => {
-                tracing::error!("log writer panicked");
+            Some(Running::Thread(handle)) => {
+                let ended = handle.join();
+                if ended.is_err() {
+                    tracing::error!("log writer panicked");
+                }
             }
             Some(Running::Stepped(writer)) => writer.run(),
-            Some(Running::Thread(_)) | None => {}
+            None => {}
         }
     }
 }
