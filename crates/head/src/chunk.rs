@@ -15,22 +15,8 @@ use crate::buffer::Buffer;
 use crate::codec::{Malformed, Reader, put_u64};
 use crate::exemplars::{self, ExemplarBuffer};
 use crate::file::SealFile;
+use crate::kind::Kind;
 use crate::{HeadError, Result};
-
-/// What a chunk holds. The number is the byte in sealed files.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-#[repr(u8)]
-pub(crate) enum Kind {
-    Float = 0,
-    Histogram = 1,
-    Exemplar = 2,
-}
-
-impl Kind {
-    pub(crate) fn from_u8(byte: u8) -> Option<Self> {
-        [Self::Float, Self::Histogram, Self::Exemplar].into_iter().find(|k| *k as u8 == byte)
-    }
-}
 
 /// A closed piece of a series. Nothing in it ever changes but where it lies.
 #[derive(Clone, Debug)]

@@ -10,7 +10,8 @@ use std::sync::Arc;
 use varve_block::{BlockError, merge};
 use varve_model::{Exemplar, FloatSamples, HistogramSamples, Labels, TenantId, TimeRange};
 
-use crate::chunk::{Chunk, Kind};
+use crate::chunk::Chunk;
+use crate::kind::Kind;
 use crate::series::Series;
 use crate::state::State;
 use crate::task::Shared;

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use varve_log::DiskFile;
 
-use crate::sealed::Section;
+use crate::kind::Kind;
 use crate::{HeadError, Result};
 
 /// One immutable file of a seal, open for reading.
@@ -20,6 +20,16 @@ pub(crate) struct SealFile {
     pub(crate) file: Arc<dyn DiskFile>,
     /// What its chunks have in common.
     pub(crate) sections: Vec<Section>,
+}
+
+/// What several chunks of one file have in common.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Section {
+    pub(crate) kind: Kind,
+    pub(crate) window: i64,
+    /// A log index that lies between the same cuts as the last entry of each
+    /// chunk.
+    pub(crate) index: u64,
 }
 
 impl SealFile {

@@ -17,6 +17,7 @@ mod error;
 mod exemplars;
 mod file;
 mod index;
+mod kind;
 mod metrics;
 mod offered;
 mod outcome;

@@ -7,9 +7,10 @@ use varve_model::{Exemplar, Labels, Matcher, Metadata, TenantId, TimeRange};
 
 use crate::Result;
 use crate::buffer::Buffer;
-use crate::chunk::{Chunk, Kind};
+use crate::chunk::Chunk;
 use crate::dictionary::PairId;
 use crate::exemplars::{self, ExemplarBuffer};
+use crate::kind::Kind;
 use crate::series::Series;
 use crate::state::State;
 use crate::tenant::Tenant;

@@ -8,8 +8,9 @@ use std::sync::Arc;
 
 use varve_model::WINDOW_MS;
 
-use crate::chunk::{Chunk, Data, Kind, Sealed};
-use crate::file::SealFile;
+use crate::chunk::{Chunk, Data, Sealed};
+use crate::file::{SealFile, Section};
+use crate::kind::Kind;
 use crate::windows::Windows;
 
 /// A chunk in a sealed file.
@@ -26,16 +27,6 @@ pub(crate) struct Row {
     /// Place of the section in the file.
     section: u16,
     count: u16,
-}
-
-/// What several chunks of one file have in common.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Section {
-    pub(crate) kind: Kind,
-    pub(crate) window: i64,
-    /// A log index that lies between the same cuts as the last entry of each
-    /// chunk.
-    pub(crate) index: u64,
 }
 
 /// The sealed files of a partition by the small numbers that rows use.
@@ -84,7 +75,8 @@ impl Sections {
 
     /// The section of a chunk; `None` when there are 65,536 others.
     pub(crate) fn of(&mut self, chunk: &Chunk) -> Option<u16> {
-        let cut = self.windows.cut_of(chunk).map_or(u64::MAX, |c| c.index);
+        let cut =
+            self.windows.cut_at(chunk.window(), chunk.last_index).map_or(u64::MAX, |c| c.index);
         let key = (chunk.kind, chunk.window(), cut);
         let at = self.keys.iter().rposition(|k| *k == key).unwrap_or(self.keys.len());
         let place = u16::try_from(at).ok()?;

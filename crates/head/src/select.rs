@@ -10,8 +10,9 @@ use varve_model::{Matcher, TenantId, TimeRange};
 
 use crate::Result;
 use crate::buffer::Buffer;
-use crate::chunk::{Chunk, Kind};
+use crate::chunk::Chunk;
 use crate::dictionary::{Dictionary, Pairs};
+use crate::kind::Kind;
 use crate::read::{buffer_overlaps, matched};
 use crate::sealed::{Files, Row};
 use crate::series::Series;
@@ -83,7 +84,7 @@ impl Snapshot {
         let mut out = Vec::with_capacity(sealed.len() + unsealed.len() + 2);
         for chunk in files.chunks(&sealed).chain(unsealed.iter().cloned()) {
             if chunk.kind != Kind::Exemplar && chunk.overlaps(range) {
-                let (term, index) = orders.of(&chunk);
+                let (term, index) = orders.of(chunk.window(), chunk.last_index);
                 out.push(chunk.encode(term, index)?);
             }
         }

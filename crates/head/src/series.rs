@@ -11,9 +11,10 @@ use varve_model::{Exemplar, window_end};
 
 use crate::Result;
 use crate::buffer::{Buffer, Value};
-use crate::chunk::{Chunk, Data, Kind};
+use crate::chunk::{Chunk, Data};
 use crate::dictionary::Pairs;
 use crate::exemplars::{ExemplarBuffer, same};
+use crate::kind::Kind;
 use crate::sealed::{Files, Row};
 
 /// A buffer is closed and coded when it holds this many samples.

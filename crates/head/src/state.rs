@@ -10,8 +10,9 @@ use varve_log::{Entry, EntryKind};
 use varve_model::TenantId;
 use varve_wire::batch::{BatchSeries, SeriesId, WriteBatch};
 
-use crate::chunk::{Chunk, Kind};
+use crate::chunk::Chunk;
 use crate::entry::{ConfigEntry, CutEntry, SealEntry, ShippedEntry};
+use crate::kind::Kind;
 use crate::seal::{Job, Placement};
 use crate::sealed::Files;
 use crate::tenant::{Loaded, Refused, Tenant};

@@ -314,7 +314,8 @@ impl Admit<'_> {
                 None => chunk.decode(Labels::empty)?,
             };
             let Some(there) = buffer.get(time) else { continue };
-            let shipped = self.windows.cut_of(&chunk).is_some_and(|c| c.shipped.is_some());
+            let cut = self.windows.cut_at(chunk.window(), chunk.last_index);
+            let shipped = cut.is_some_and(|c| c.shipped.is_some());
             match told(&there, value) {
                 Admission::Refused(_) if shipped => {}
                 Admission::Refused(reason) => verdict = Some(Admission::Refused(reason)),

@@ -9,7 +9,6 @@ use std::collections::BTreeMap;
 use varve_model::TenantId;
 
 use crate::Cut;
-use crate::chunk::Chunk;
 
 /// One cut and what became of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -51,12 +50,8 @@ pub(crate) struct Windows {
 }
 
 impl Windows {
-    /// The cut that a chunk belongs to; `None` while it is in none.
-    pub(crate) fn cut_of(&self, chunk: &Chunk) -> Option<&CutState> {
-        self.cut_at(chunk.window(), chunk.last_index)
-    }
-
-    /// The first cut of a window behind a log index.
+    /// The first cut of a window behind a log index: that of a chunk, by its
+    /// window and last entry. `None` while it is in none.
     pub(crate) fn cut_at(&self, end: i64, index: u64) -> Option<&CutState> {
         let cuts = &self.by_end.get(&end)?.cuts;
         cuts.get(cuts.partition_point(|c| c.index <= index))
@@ -124,10 +119,11 @@ impl Windows {
 pub(crate) struct Orders(BTreeMap<i64, Vec<(u64, u64)>>);
 
 impl Orders {
-    /// Term and index of a chunk's cut; the highest while it is in none.
-    pub(crate) fn of(&self, chunk: &Chunk) -> (u64, u64) {
-        let cuts = self.0.get(&chunk.window()).map_or(&[][..], Vec::as_slice);
-        let at = cuts.partition_point(|(_, index)| *index <= chunk.last_index);
+    /// Term and index of a chunk's cut, by its window and last entry; the
+    /// highest while it is in none.
+    pub(crate) fn of(&self, window: i64, index: u64) -> (u64, u64) {
+        let cuts = self.0.get(&window).map_or(&[][..], Vec::as_slice);
+        let at = cuts.partition_point(|(_, cut)| *cut <= index);
         cuts.get(at).copied().unwrap_or((u64::MAX, u64::MAX))
     }
 }

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use futures::future::join_all;
 use ulid::Ulid;
-use varve_bucket::{Change, CutKey, paths};
+use varve_bucket::{Change, Committed, CutKey, paths};
 use varve_head::Cut;
 use varve_model::TenantId;
 use varve_runtime::failpoint;
@@ -180,11 +180,14 @@ impl Ingester {
             }
         };
         match self.upload_and_commit(hosted, &cut, tenant, &mut built).await {
-            Ok(version) => {
-                self.metrics.blocks_shipped.inc();
-                self.metrics.bytes_shipped.inc_by(built.block.entry.size());
-                blocks.push(built.block.entry.id);
-                Ok(version)
+            Ok(committed) => {
+                // With `Already` another attempt's block is the one that counts.
+                if matches!(committed, Committed::Now { .. }) {
+                    self.metrics.blocks_shipped.inc();
+                    self.metrics.bytes_shipped.inc_by(built.block.entry.size());
+                    blocks.push(built.block.entry.id);
+                }
+                Ok(committed.version())
             }
             Err(error) => {
                 // Anything else (too old, a file is gone) is built again.
@@ -202,7 +205,7 @@ impl Ingester {
         cut: &Cut,
         tenant: &TenantId,
         built: &mut Built,
-    ) -> Result<u64> {
+    ) -> Result<Committed> {
         let entry = &built.block.entry;
         let turn = self.uploads.acquire().await;
         let turn = turn.map_err(|_| crate::IngesterError::CutOff("an upload"))?;
@@ -221,7 +224,7 @@ impl Ingester {
         let change = Change::ship(key(hosted, cut), vec![entry.clone()]);
         let committed = self.catalog.commit(tenant, change).await?;
         failpoint!("ship.after-commit", |_| Err(crate::IngesterError::Failpoint("after-commit")));
-        Ok(committed.version())
+        Ok(committed)
     }
 }
 

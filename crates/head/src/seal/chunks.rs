@@ -11,10 +11,11 @@ use std::sync::Arc;
 use varve_log::{Disk, DiskFile};
 use varve_model::{TenantId, window_end};
 
-use crate::chunk::{Chunk, Coded, Data, Kind};
+use crate::chunk::{Chunk, Coded, Data};
 use crate::codec::{Malformed, Reader, put_bytes, put_i64, put_u64};
 use crate::entry::take_tenant;
 use crate::file::SealFile;
+use crate::kind::Kind;
 use crate::seal::names::malformed;
 use crate::sealed::{Row, Sections};
 use crate::windows::Windows;

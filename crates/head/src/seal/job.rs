@@ -12,8 +12,9 @@ use std::sync::Arc;
 
 use varve_model::{Metadata, TenantId};
 
-use crate::chunk::{Chunk, Kind};
+use crate::chunk::Chunk;
 use crate::dictionary::{Dictionary, Pairs};
+use crate::kind::Kind;
 use crate::sealed::{Files, Row};
 use crate::series::Series;
 use crate::state::State;

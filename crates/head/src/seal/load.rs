@@ -10,8 +10,8 @@ use std::sync::Arc;
 use varve_log::Disk;
 use varve_model::TenantId;
 
-use crate::chunk::Kind;
 use crate::file::SealFile;
+use crate::kind::Kind;
 use crate::seal::chunks::{self, TenantRows};
 use crate::seal::manifest::{self, Manifest};
 use crate::seal::names;
@@ -121,7 +121,8 @@ fn place(
             for told in rows {
                 let chunk = told.chunk();
                 let section = sections.of(&chunk);
-                let cut = windows.cut_of(&chunk).map(|c| (c.index, c.released));
+                let cut = windows.cut_at(chunk.window(), chunk.last_index);
+                let cut = cut.map(|c| (c.index, c.released));
                 if cut.is_some_and(|(_, released)| released) {
                     continue;
                 }

@@ -14,8 +14,9 @@ use varve_log::Disk;
 use varve_model::{Labels, TenantId, TimeRange};
 use varve_runtime::failpoint;
 
-use crate::chunk::{Chunk, Coded, Data, Kind};
+use crate::chunk::{Chunk, Coded, Data};
 use crate::file::SealFile;
+use crate::kind::Kind;
 use crate::seal::chunks::Writer;
 use crate::seal::job::{Group, Job, SeriesJob, Slice};
 use crate::seal::manifest::{self, Manifest, TenantManifest};

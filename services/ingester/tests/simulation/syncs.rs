@@ -84,7 +84,7 @@ fn of_a_seals_samples() {
 
 #[test]
 fn of_a_seals_series() {
-    check(100, |sync, _| ends(sync, ".series.tmp"));
+    check(100, |sync, _| ends(sync, ".series"));
 }
 
 #[test]
@@ -100,11 +100,6 @@ fn of_a_seals_names_before_its_manifest() {
 #[test]
 fn of_a_manifests_name() {
     check(100, |sync, phase| is_seals(sync) && phase.is(RUNNING) && last_name(sync) == "manifest");
-}
-
-#[test]
-fn of_a_recovered_manifests_name() {
-    check(2000, |sync, phase| is_seals(sync) && phase.is(OPENING));
 }
 
 #[test]
