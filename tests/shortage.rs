@@ -2,18 +2,16 @@
 //! Whatever is not acknowledged is refused so that senders repeat it; what is
 //! acknowledged is never lost, and an answer is complete or an error.
 
-use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::time::Duration;
 
 use rand::distr::{Alphanumeric, SampleString};
 use serde_json::{Value, json};
 use varve_testkit::FakeGcs;
 use varve_tests::http::{self, Response};
-use varve_tests::parts;
 use varve_tests::process::wait_for;
 use varve_tests::proxy::Proxy;
 use varve_tests::remote_write::{body, send, series};
+use varve_tests::tmpfs::Tmpfs;
 use varve_tests::varve::Varve;
 
 const BINARY: &str = env!("CARGO_BIN_EXE_varve");
@@ -26,31 +24,6 @@ fn ask(varve: &Varve, query: &str) -> Response {
     let request =
         http::client().get(varve.url("/api/v1/query")).query(&params).header("X-Scope-OrgID", "t");
     http::send(request)
-}
-
-/// A file system in memory of its own, unmounted when dropped.
-struct Tmpfs(PathBuf);
-
-impl Tmpfs {
-    /// Mounts one; `None` (loudly) where that is not allowed.
-    fn mount(dir: &Path, mib: u32) -> Option<Self> {
-        std::fs::create_dir_all(dir).expect("make the mount point");
-        let mounted = Command::new("mount")
-            .args(["-t", "tmpfs", "-o", &format!("size={mib}m"), "tmpfs"])
-            .arg(dir)
-            .output();
-        if mounted.is_ok_and(|m| m.status.success()) {
-            return Some(Self(dir.to_owned()));
-        }
-        parts::missing("a mount of tmpfs (root only)");
-        None
-    }
-}
-
-impl Drop for Tmpfs {
-    fn drop(&mut self) {
-        let _ = Command::new("umount").arg(&self.0).status();
-    }
 }
 
 /// Series of one bulky request.

@@ -16,9 +16,12 @@ pub struct StreamEnd<T> {
 /// What a stream hands to its reader.
 pub type Frames<T> = mpsc::Receiver<Result<T, Status>>;
 
-/// A channel of at most `ahead` frames that the reader has not taken.
-pub fn channel<T>(ahead: usize) -> (mpsc::Sender<Result<T, Status>>, StreamEnd<T>, Frames<T>) {
-    let (send, receive) = mpsc::channel(ahead.max(1) + 1);
+/// Frames that may wait for the reader.
+const FRAMES_AHEAD: usize = 4;
+
+/// A channel of a few frames that the reader has not taken.
+pub fn channel<T>() -> (mpsc::Sender<Result<T, Status>>, StreamEnd<T>, Frames<T>) {
+    let (send, receive) = mpsc::channel(FRAMES_AHEAD + 1);
     let last_word = send.clone().try_reserve_owned().ok();
     (send, StreamEnd { last_word }, receive)
 }
@@ -44,7 +47,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_producer_that_dies_does_not_look_finished() {
-        let (send, end, mut frames) = channel::<u8>(1);
+        let (send, end, mut frames) = channel::<u8>();
         tokio::spawn(async move {
             let _end = end;
             let _ = send.send(Ok(1)).await;
@@ -53,7 +56,7 @@ mod tests {
         assert!(matches!(frames.recv().await, Some(Ok(1))));
         assert!(matches!(frames.recv().await, Some(Err(_))));
 
-        let (send, end, mut frames) = channel::<u8>(1);
+        let (send, end, mut frames) = channel::<u8>();
         send.send(Ok(1)).await.expect("has room");
         end.finish();
         drop(send);

@@ -11,7 +11,6 @@ use varve_wire::{convert, v1};
 
 use crate::error::Result;
 use crate::scope::{Scope, blocking};
-use crate::select::FRAMES_AHEAD;
 use crate::start::Ingester;
 
 /// Bytes of label sets in one frame, about.
@@ -58,7 +57,7 @@ impl Ingester {
             }))
         })
         .await?;
-        let (send, end, receive) = channel(FRAMES_AHEAD);
+        let (send, end, receive) = channel();
         tokio::spawn(async move {
             let mut frame = v1::SeriesFrame { header: header(released_at), labels: Vec::new() };
             let mut bytes = 0;

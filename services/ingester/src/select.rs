@@ -13,9 +13,6 @@ use crate::error::{IngesterError, Result};
 use crate::scope::blocking;
 use crate::start::Ingester;
 
-/// Frames that may wait for the reader.
-pub(crate) const FRAMES_AHEAD: usize = 4;
-
 impl Ingester {
     pub(crate) async fn run_select(
         &self,
@@ -33,7 +30,7 @@ impl Ingester {
             Ok(scope.partitions.iter().map(select).collect())
         })
         .await?;
-        let (send, end, receive) = channel(FRAMES_AHEAD);
+        let (send, end, receive) = channel();
         let series_sent = self.metrics.series_sent.clone();
         tokio::task::spawn_blocking(move || {
             let _permit = permit;

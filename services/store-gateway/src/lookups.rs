@@ -10,7 +10,6 @@ use varve_wire::{convert, v1};
 
 use crate::Gateway;
 use crate::scope::{from_block, read_matchers};
-use crate::select::FRAMES_AHEAD;
 
 /// Label sets in one frame.
 const LABELS_PER_FRAME: usize = 4096;
@@ -27,7 +26,7 @@ impl Gateway {
         let matchers = read_matchers(&request.matchers)?;
         let scope = self.open(request.scope, &matchers)?;
         let limit = at_most(request.limit);
-        let (send, end, receive) = channel(FRAMES_AHEAD);
+        let (send, end, receive) = channel();
         let in_flight = self.blocks_in_flight;
         tokio::spawn(async move {
             let streams = scope.readers.into_iter().map(|r| r.series(matchers.clone(), limit));

@@ -10,9 +10,6 @@ use varve_wire::v1;
 use crate::Gateway;
 use crate::scope::{from_block, read_matchers};
 
-/// Frames that may wait for the reader.
-pub(crate) const FRAMES_AHEAD: usize = 4;
-
 impl Gateway {
     pub(crate) fn run_select(
         &self,
@@ -20,7 +17,7 @@ impl Gateway {
     ) -> Result<Frames<v1::SelectFrame>, Status> {
         let matchers = read_matchers(&request.matchers)?;
         let scope = self.open(request.scope, &matchers)?;
-        let (send, end, receive) = channel(FRAMES_AHEAD);
+        let (send, end, receive) = channel();
         let (metrics, in_flight) = (self.metrics.clone(), self.blocks_in_flight);
         let limit = if request.max_series == 0 { u64::MAX } else { request.max_series };
         tokio::spawn(async move {
