@@ -2,7 +2,7 @@
 //! Whatever is not acknowledged is refused so that senders repeat it; what is
 //! acknowledged is never lost, and an answer is complete or an error.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rand::distr::{Alphanumeric, SampleString};
 use serde_json::{Value, json};
@@ -17,6 +17,8 @@ use varve_tests::varve::Varve;
 const BINARY: &str = env!("CARGO_BIN_EXE_varve");
 const T0: i64 = 1_700_000_000_000;
 const SOON: Duration = Duration::from_secs(30);
+/// How often an ingester looks at its disk.
+const LOOK: Duration = Duration::from_secs(1);
 
 fn ask(varve: &Varve, query: &str) -> Response {
     let at = format!("{}", T0 / 1000 + 600);
@@ -85,15 +87,22 @@ fn check_full_disk(name: &str, settings: &str, says: &str) {
     );
     let mut varve = varve.config(&config).started();
 
+    // Between two looks at the disk its filling is estimated, on the safe side:
+    // it is full when refusals outlast a look.
     let mut acknowledged = Vec::new();
-    let mut refused = None;
-    for k in 0..200 {
+    let (mut since, mut refused) = (None, None);
+    for k in 0..400 {
         let answer = bulky(&varve, k);
-        if answer.status != 204 {
-            refused = Some(answer);
+        if answer.status == 204 {
+            acknowledged.push(k);
+            (since, refused) = (None, None);
+            continue;
+        }
+        refused = Some(answer);
+        if since.get_or_insert_with(Instant::now).elapsed() > 2 * LOOK {
             break;
         }
-        acknowledged.push(k);
+        std::thread::sleep(LOOK / 4);
     }
     let refused = refused.unwrap_or_else(|| panic!("{name}: the disk never filled"));
     assert!(acknowledged.len() > 5, "{name}: refused after {} requests", acknowledged.len());
