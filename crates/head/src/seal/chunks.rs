@@ -21,7 +21,7 @@ use crate::sealed::{Row, Sections};
 use crate::windows::Windows;
 use crate::{HeadError, Result};
 
-pub(crate) const MAGIC: &[u8; 8] = b"VRVCHNK1";
+pub(crate) const MAGIC: &[u8; 8] = b"VRVCHNK2";
 /// Index offset, index length, CRC of the samples, CRC of the index, CRC of
 /// the footer before it, magic.
 const FOOTER: usize = 8 + 8 + 4 + 4 + 4 + 8;
