@@ -291,7 +291,7 @@ fn a_burst_of_new_series() {
     assert!(named >= PODS / 1000, "{named} refusals");
     let writes = calm.stop();
     assert!(writes.refused.is_empty(), "calm: {:?}", writes.refused.first());
-    within("burst", &mut varve, FIXED + 128 * MIB + 64 * MIB * 3 + SERIES as u64 * 11 / 10 * 3072);
+    within("burst", &mut varve, FIXED + 256 * MIB + 64 * MIB * 3 + SERIES as u64 * 11 / 10 * 3072);
     for shard in 0..PODS / 1000 {
         let query = format!("count(burst{{shard=\"{shard}\"}})");
         assert_eq!(number(&varve, "burst", &query, T0), Some(20_000.0), "{query}");
