@@ -24,6 +24,7 @@ mod outcome;
 mod partition;
 mod postings;
 mod read;
+mod replay;
 mod seal;
 mod sealed;
 mod select;

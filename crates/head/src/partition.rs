@@ -17,6 +17,7 @@ use varve_runtime::{Clock, failpoint};
 use crate::append::{self, Reserved};
 use crate::entry::{CutEntry, SealEntry, ShippedEntry};
 use crate::offered::Offered;
+use crate::replay::replay;
 use crate::seal::{self, Opened, Sealer, Written};
 use crate::state::Applied;
 use crate::stats::PartitionStats;
@@ -78,11 +79,9 @@ impl Partition {
             failure,
             metrics,
         });
+        let events = replay(&shared, log.subscribe(from.saturating_add(1))).await?;
         let (places, receiver) = mpsc::unbounded_channel();
-        let (ready, opened) = oneshot::channel();
-        let events = log.subscribe(from.saturating_add(1));
-        tokio::spawn(task::run(Arc::clone(&shared), events, receiver, ready));
-        opened.await.map_err(|_| shared.stopped())??;
+        tokio::spawn(task::run(Arc::clone(&shared), events, receiver));
         let last = log.read_barrier().await?;
         if last < from {
             let detail = format!("the log ends at {last}, the last seal is of {from}");

@@ -82,15 +82,13 @@ impl Shared {
     }
 }
 
-/// Applies entries until the log or the partition ends. `ready` learns when
-/// all that was durable at the start is applied, or why not.
+/// Applies entries until the log or the partition ends; those that were there
+/// before are applied already ([`crate::replay`]).
 pub(crate) async fn run(
     shared: Arc<Shared>,
     mut events: mpsc::Receiver<LogEvent>,
     mut places: mpsc::UnboundedReceiver<Place>,
-    ready: oneshot::Sender<Result<()>>,
 ) {
-    let mut ready = Some(ready);
     let _closing = Closing(&shared);
     let error = loop {
         tokio::select! {
@@ -100,8 +98,6 @@ pub(crate) async fn run(
             }
             event = events.recv() => match event {
                 Some(LogEvent::Entry(entry)) => match apply(&shared, &entry) {
-                    // While catching up, nobody waits.
-                    Ok(_) if ready.is_some() => {}
                     Ok(Applied::Sealing) => {
                         let job = Box::new(Job::take(&shared.state.read()));
                         shared.waiters.complete(entry.index, Applied::Seal(job));
@@ -109,12 +105,8 @@ pub(crate) async fn run(
                     Ok(applied) => shared.waiters.complete(entry.index, applied),
                     Err(error) => break Some(error),
                 },
-                Some(LogEvent::CaughtUp) => {
-                    if let Some(ready) = ready.take() {
-                        // The opener may have gone away.
-                        let _ = ready.send(Ok(()));
-                    }
-                }
+                // It has told so before.
+                Some(LogEvent::CaughtUp) => {}
                 Some(LogEvent::Failed(error)) => break Some(error.into()),
                 None => break Some(shared.stopped()),
             },
@@ -125,9 +117,6 @@ pub(crate) async fn run(
             // The log says itself why it was closed.
             HeadError::Log(LogError::Closed { .. }) => shared.stop(&error),
             _ => shared.fail(&error),
-        }
-        if let Some(ready) = ready.take() {
-            let _ = ready.send(Err(error));
         }
     }
 }
@@ -151,13 +140,22 @@ fn apply(shared: &Shared, entry: &Entry) -> Result<Applied> {
         }
         _ => Command::decode(entry)?,
     };
+    apply_command(shared, (entry.term, entry.index), command)
+}
+
+/// Applies the entry at a term and index; it must be the next one.
+pub(crate) fn apply_command(
+    shared: &Shared,
+    (term, index): (u64, u64),
+    command: Command,
+) -> Result<Applied> {
     let mut loaded = Loaded::new();
     {
         let state = shared.state.read();
         let expected = state.applied.saturating_add(1);
-        if entry.index != expected {
+        if index != expected {
             let detail = format!("entry {expected} was expected");
-            return Err(HeadError::Entry { index: entry.index, detail });
+            return Err(HeadError::Entry { index, detail });
         }
         let wanted = match &command {
             Command::Batch(batch, _) => state.sealed_for(batch),
@@ -170,12 +168,12 @@ fn apply(shared: &Shared, entry: &Entry) -> Result<Applied> {
             }
         }
     }
-    let applied = shared.state.write().apply((entry.term, entry.index), command, &loaded)?;
+    let applied = shared.state.write().apply((term, index), command, &loaded)?;
     if let Applied::Batch(outcome) = &applied {
         count(&shared.metrics, outcome);
     }
-    let index = i64::try_from(entry.index).unwrap_or(i64::MAX);
-    shared.metrics.applied.with_label_values(&[&shared.partition.to_string()]).set(index);
+    let at = i64::try_from(index).unwrap_or(i64::MAX);
+    shared.metrics.applied.with_label_values(&[&shared.partition.to_string()]).set(at);
     Ok(applied)
 }
 
