@@ -67,9 +67,16 @@ enum Question {
         /// Series.
         #[arg(long, default_value_t = 100_000)]
         series: u32,
-        /// Samples a second; 45 minutes of samples' time take 180 × series / rate seconds.
+        /// Seconds of samples' time between two scrapes.
+        #[arg(long, default_value_t = 15)]
+        interval: u64,
+        /// Samples a second; 45 minutes of samples' time take 2700 / interval × series / rate
+        /// seconds.
         #[arg(long, default_value_t = 130_000.0)]
         rate: f64,
+        /// How the series change, a run each.
+        #[arg(long, value_delimiter = ',', default_value = "steady,churn,rollout")]
+        changes: Vec<memory::Change>,
     },
     /// How many bytes does a sample take where it is kept?
     Bytes {
@@ -124,7 +131,9 @@ fn main() -> io::Result<()> {
     };
     match flags.question {
         Question::Write { series, samples } => write::ask(&bench, &series, samples),
-        Question::Memory { series, rate } => memory::ask(&bench, series, rate),
+        Question::Memory { series, interval, rate, changes } => {
+            memory::ask(&bench, &memory::Shape { series, interval, rate, changes })
+        }
         Question::Bytes { recorded, series, partitions } => {
             bytes::ask(&bench, recorded.as_deref(), series, &partitions)
         }

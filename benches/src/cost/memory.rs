@@ -13,16 +13,39 @@ use super::process::{self, Watch};
 use super::report::Report;
 use super::server::{Kind, Server};
 
-/// Scrapes of 15 s in the run; what happens at which.
-const SCRAPES: u64 = 180;
-const ROLLOUT: u64 = 88;
-const SHIP: u64 = 128;
+/// Seconds of samples' time in the run; what happens when.
+const LENGTH: u64 = 45 * 60;
+const ROLLOUT: u64 = 22 * 60;
+const SHIP: u64 = 32 * 60;
+
+/// What is sent.
+#[derive(Clone, Debug)]
+pub struct Shape {
+    /// Active series.
+    pub series: u32,
+    /// Seconds of samples' time between two scrapes.
+    pub interval: u64,
+    /// Samples a second.
+    pub rate: f64,
+    /// How the series change, a run each.
+    pub changes: Vec<Change>,
+}
+
+impl Shape {
+    /// How many times faster than real time it goes.
+    fn speed(&self) -> f64 {
+        self.rate * self.interval as f64 / f64::from(self.series)
+    }
+}
 
 /// How the set of series changes.
-#[derive(Clone, Copy, Debug)]
-enum Change {
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+pub enum Change {
+    /// Not at all.
     Steady,
+    /// A tenth of the pods is replaced in an hour.
     Churn,
+    /// All pods are replaced at once.
     Rollout,
 }
 
@@ -35,11 +58,11 @@ impl Change {
         }
     }
 
-    fn flags(self) -> Vec<String> {
+    fn flags(self, interval: u64) -> Vec<String> {
         match self {
             Self::Steady => vec![],
             Self::Churn => vec!["--churn".to_owned(), "0.1".to_owned()],
-            Self::Rollout => vec!["--rollout".to_owned(), ROLLOUT.to_string()],
+            Self::Rollout => vec!["--rollout".to_owned(), (ROLLOUT / interval).to_string()],
         }
     }
 
@@ -65,20 +88,21 @@ struct Seen {
 ///
 /// # Errors
 /// When a run fails.
-pub fn ask(bench: &Bench, series: u32, rate: f64) -> io::Result<()> {
-    let speed = rate * 15.0 / f64::from(series);
+pub fn ask(bench: &Bench, shape: &Shape) -> io::Result<()> {
+    let Shape { series, interval, rate, ref changes } = *shape;
     let name = format!("cost-memory-{series}");
     let mut report = bench.report(&name, "How much memory does an active series take?");
     report.notes = vec![format!(
-        "{series} series, {SCRAPES} scrapes of 15 s, sent {speed:.1} times faster than real time \
-         ({:.0} samples a second). Varve seals every 10 minutes of samples' time, and everything \
-         is shipped at minute {}; a shipped sample is held 5 minutes more. The others do what they \
-         do by themselves. The rollout comes at minute {}. RSS is read every 200 ms; \"loaded\" is \
-         the mean of the last 5 s under load, \"settled\" that of the last 5 s of 30 s without \
-         load. Per active series means: with a sample within 20 minutes.",
-        rate,
-        SHIP / 4,
-        ROLLOUT / 4,
+        "{series} series, {} scrapes of {interval} s, sent {:.1} times faster than real time \
+         ({rate:.0} samples a second, of who takes them). Varve seals every 10 minutes of samples' \
+         time, and everything is shipped at minute {}; a shipped sample is held 5 minutes more. \
+         The others do what they do by themselves. A rollout comes at minute {}. RSS is read every \
+         200 ms; \"loaded\" is the mean of the last 5 s under load, \"settled\" that of the last \
+         5 s of 30 s without load. Per active series means: with a sample within 20 minutes.",
+        LENGTH / interval,
+        shape.speed(),
+        SHIP / 60,
+        ROLLOUT / 60,
     )];
     report.head = [
         "change",
@@ -94,10 +118,10 @@ pub fn ask(bench: &Bench, series: u32, rate: f64) -> io::Result<()> {
     .map(str::to_owned)
     .to_vec();
     let mut groups = Vec::new();
-    for (turn, change) in [Change::Steady, Change::Churn, Change::Rollout].into_iter().enumerate() {
+    for (turn, change) in changes.iter().copied().enumerate() {
         let (mut lines, mut bars) = (Vec::new(), vec![None; bench.servers.len()]);
         for kind in bench.turn(turn) {
-            let seen = observe(bench, kind, change, series, speed)?;
+            let seen = observe(bench, kind, change, shape)?;
             let active = f64::from(series) * change.active();
             row(&mut report, kind, change, &seen, active);
             if let Some(at) = bench.servers.iter().position(|k| *k == kind) {
@@ -116,7 +140,8 @@ pub fn ask(bench: &Bench, series: u32, rate: f64) -> io::Result<()> {
     report.write(&bench.results)
 }
 
-fn observe(bench: &Bench, kind: Kind, change: Change, series: u32, speed: f64) -> io::Result<Seen> {
+fn observe(bench: &Bench, kind: Kind, change: Change, shape: &Shape) -> io::Result<Seen> {
+    let speed = shape.speed();
     let mut setup = bench.setup(kind, "memory");
     setup.seal_seconds = ((600.0 / speed) as u64).max(1);
     setup.hold_seconds = ((300.0 / speed) as u64).max(1);
@@ -125,17 +150,18 @@ fn observe(bench: &Bench, kind: Kind, change: Change, series: u32, speed: f64) -
     let before = process::memory(pid, "VmRSS").unwrap_or(0);
     let watch = Watch::begin(pid);
     let begun = Instant::now();
-    let mut flags = change.flags();
+    let mut flags = change.flags(shape.interval);
     for (flag, value) in [
-        ("--series", series.to_string()),
-        ("--scrapes", SCRAPES.to_string()),
+        ("--series", shape.series.to_string()),
+        ("--interval", shape.interval.to_string()),
+        ("--scrapes", (LENGTH / shape.interval).to_string()),
         ("--speed", speed.to_string()),
     ] {
         flags.extend([flag.to_owned(), value]);
     }
     let load = bench.start_load(&server, &flags)?;
     if kind == Kind::Varve {
-        let due = Duration::from_secs_f64(SHIP as f64 * 15.0 / speed);
+        let due = Duration::from_secs_f64(SHIP as f64 / speed);
         std::thread::sleep(due.saturating_sub(begun.elapsed()));
         server.force()?;
     }
