@@ -328,7 +328,7 @@ fn passing(error: &BucketError) -> bool {
 fn pause(config: &BucketConfig, attempts: u32) -> Duration {
     let doubled = config.retry_pause_ms.saturating_mul(1 << (attempts - 1).min(20));
     let most = doubled.min(config.retry_max_pause_ms);
-    Duration::from_millis(most / 2 + rand::random_range(0..=most / 2))
+    Duration::from_millis(most).mul_f64(0.5 + varve_runtime::random_share() / 2.0)
 }
 
 fn classify(

@@ -11,6 +11,8 @@ use crate::{Bucket, BucketError, Result};
 
 /// Parts in flight at once; with the part size it bounds an upload's memory.
 const PARTS_IN_FLIGHT: usize = 4;
+/// The least that S3 takes as a part, but for the last.
+const MIN_PART: u64 = 5 << 20;
 
 impl Bucket {
     /// Writes a local file to `path`, over an object that may be there, and
@@ -18,15 +20,21 @@ impl Bucket {
     /// is durable when this returns.
     pub async fn put_file(&self, path: &ObjectPath, file: &Path) -> Result<u64> {
         let local = |source| BucketError::Local { path: file.display().to_string(), source };
-        let size = tokio::fs::metadata(file).await.map_err(local)?.len();
-        // S3 takes at most 10,000 parts of at least 5 MiB.
-        let part = self.0.config.part_bytes.max(5 << 20).max(size.div_ceil(9_000));
-        if size <= part {
-            let bytes = tokio::fs::read(file).await.map_err(local)?;
+        let name = file.to_owned();
+        let small = self.0.config.part_bytes.max(MIN_PART);
+        let begin = varve_runtime::spawn_blocking(move || -> std::io::Result<_> {
+            let size = std::fs::metadata(&name)?.len();
+            let bytes = if size <= small { Some(std::fs::read(&name)?) } else { None };
+            Ok((size, bytes))
+        });
+        let (size, bytes) = begin.await.map_err(Into::into).flatten().map_err(local)?;
+        if let Some(bytes) = bytes {
             let size = bytes.len() as u64;
             self.put(path, Bytes::from(bytes)).await?;
             return Ok(size);
         }
+        // S3 takes at most 10,000 parts.
+        let part = small.max(size.div_ceil(9_000));
         let store = &self.0.patient;
         let upload = || async move {
             let upload = store.put_multipart(path.inner()).await?;

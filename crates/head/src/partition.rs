@@ -398,7 +398,7 @@ async fn blocking<T: Send + 'static>(
     partition: u32,
     work: impl FnOnce() -> T + Send + 'static,
 ) -> Result<T> {
-    tokio::task::spawn_blocking(work).await.map_err(|error| HeadError::Stopped {
+    varve_runtime::spawn_blocking(work).await.map_err(|error| HeadError::Stopped {
         partition,
         reason: format!("file work did not finish: {error}"),
     })

@@ -1,45 +1,32 @@
-//! Randomness of the machine, for keys that nobody may guess.
+//! Randomness of the machine, for keys and names that nobody may guess, and
+//! for turns that processes are to take differently. In a simulation (see
+//! `Steps`) it follows from the seed.
 
 /// Fresh random bytes from the operating system's generator.
 pub fn random_bytes<const N: usize>() -> [u8; N] {
     let mut bytes = [0; N];
     #[cfg(feature = "failpoints")]
-    if seeded::fill(&mut bytes) {
+    if crate::steps::fill(&mut bytes) {
         return bytes;
     }
     rand::fill(&mut bytes);
     bytes
 }
 
-#[cfg(feature = "failpoints")]
-pub use seeded::seed_thread;
+/// A number of 0 to 1, without 1; each of its 2^53 values is as likely.
+pub fn random_share() -> f64 {
+    (u64::from_le_bytes(random_bytes()) >> 11) as f64 / (1_u64 << 53) as f64
+}
 
-/// For simulations, whose runs are to be the same each time; releases are
-/// built without it.
-#[cfg(feature = "failpoints")]
-mod seeded {
-    use std::cell::RefCell;
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-    use rand::rngs::StdRng;
-    use rand::{Rng, SeedableRng};
-
-    thread_local! {
-        static SEEDED: RefCell<Option<StdRng>> = const { RefCell::new(None) };
-    }
-
-    /// From here on [`super::random_bytes`] gives this thread what follows
-    /// from `seed`.
-    pub fn seed_thread(seed: u64) {
-        SEEDED.set(Some(StdRng::seed_from_u64(seed)));
-    }
-
-    pub(super) fn fill(bytes: &mut [u8]) -> bool {
-        SEEDED.with_borrow_mut(|seeded| match seeded {
-            Some(random) => {
-                random.fill_bytes(bytes);
-                true
-            }
-            None => false,
-        })
+    #[test]
+    fn shares_lie_between_nothing_and_all() {
+        let shares: Vec<f64> = (0..1000).map(|_| random_share()).collect();
+        assert!(shares.iter().all(|share| (0.0..1.0).contains(share)), "{shares:?}");
+        let mean = shares.iter().sum::<f64>() / 1000.0;
+        assert!((0.4..0.6).contains(&mean), "mean {mean}");
     }
 }

@@ -43,5 +43,5 @@ pub(crate) async fn blocking<T: Send + 'static>(
     what: &'static str,
     work: impl FnOnce() -> Result<T> + Send + 'static,
 ) -> Result<T> {
-    tokio::task::spawn_blocking(work).await.map_err(|_| IngesterError::CutOff(what))?
+    varve_runtime::spawn_blocking(work).await.map_err(|_| IngesterError::CutOff(what))?
 }

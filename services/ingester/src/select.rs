@@ -3,6 +3,8 @@
 
 use std::sync::Arc;
 
+use tokio::sync::mpsc;
+use tokio::sync::mpsc::error::TrySendError;
 use tonic::Status;
 use varve_head::HeadRead;
 use varve_query::frames::FrameBuilder;
@@ -32,7 +34,7 @@ impl Ingester {
         .await?;
         let (send, end, receive) = channel();
         let series_sent = self.metrics.series_sent.clone();
-        tokio::task::spawn_blocking(move || {
+        varve_runtime::spawn_blocking(move || {
             let _permit = permit;
             let released_at = reads.iter().map(|read| read.released_at).max().unwrap_or(0);
             let mut frames = FrameBuilder::new(released_at);
@@ -40,19 +42,19 @@ impl Ingester {
                 let series = match series {
                     Ok(_) if sent > limit => {
                         let text = format!("more than {limit} series match (limit max_series)");
-                        let _ = send.blocking_send(Err(Status::resource_exhausted(text)));
+                        put(&send, Err(Status::resource_exhausted(text)));
                         return;
                     }
                     Ok(series) => series,
                     Err(error) => {
-                        let _ = send.blocking_send(Err(IngesterError::from(error).into()));
+                        put(&send, Err(IngesterError::from(error).into()));
                         return;
                     }
                 };
                 series_sent.inc();
                 // A reader that went away ends the work, at the latest here.
                 let gone = match frames.push(series) {
-                    Some(frame) => send.blocking_send(Ok(frame)).is_err(),
+                    Some(frame) => !put(&send, Ok(frame)),
                     None => send.is_closed(),
                 };
                 if gone {
@@ -60,10 +62,23 @@ impl Ingester {
                 }
             }
             if let Some(frame) = frames.finish() {
-                let _ = send.blocking_send(Ok(frame));
+                put(&send, Ok(frame));
             }
             end.finish();
         });
         Ok(receive)
+    }
+}
+
+/// Gives the reader a frame or the error that ends the read; `false` when the
+/// reader has gone away. Waits only while there is no room.
+fn put<T>(
+    send: &mpsc::Sender<std::result::Result<T, Status>>,
+    frame: std::result::Result<T, Status>,
+) -> bool {
+    match send.try_send(frame) {
+        Ok(()) => true,
+        Err(TrySendError::Full(frame)) => send.blocking_send(frame).is_ok(),
+        Err(TrySendError::Closed(_)) => false,
     }
 }

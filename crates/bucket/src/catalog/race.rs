@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use varve_model::TenantId;
+use varve_runtime::random_share;
 
 use super::error::{CatalogError, Result};
 use super::queue::Pending;
@@ -66,12 +67,12 @@ impl Race {
     }
 
     fn tries(&self) -> bool {
-        rand::random_bool((TRY / self.rivals).min(1.0))
+        random_share() < TRY / self.rivals
     }
 
     /// Between half a request's time and one and a half.
     fn pause(&self) -> Duration {
-        self.request.mul_f64(rand::random_range(0.5..=1.5))
+        self.request.mul_f64(0.5 + random_share())
     }
 }
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 use ulid::Ulid;
 use varve_model::TenantId;
-use varve_runtime::Clock;
+use varve_runtime::{Clock, random_bytes};
 
 use super::error::{CatalogError, Result};
 use super::floor::{self, Floor};
@@ -225,7 +225,7 @@ impl Inner {
     /// A name that no other attempt of any process has.
     pub(crate) fn token(&self) -> Ulid {
         let now = u64::try_from(self.clock.now_ms()).unwrap_or(0);
-        Ulid::from_parts(now, rand::random())
+        Ulid::from_parts(now, u128::from_le_bytes(random_bytes()))
     }
 }
 

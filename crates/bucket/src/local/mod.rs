@@ -26,6 +26,7 @@ use object_store::{
     PutResult, Result,
 };
 use varve_log::{Disk, DiskFile};
+use varve_runtime::spawn_blocking;
 
 use folder::{Folder, generic};
 
@@ -51,7 +52,7 @@ impl LocalStore {
         work: impl FnOnce(&Folder) -> Result<T> + Send + 'static,
     ) -> Result<T> {
         let folder = Arc::clone(&self.0);
-        tokio::task::spawn_blocking(move || work(&folder)).await?
+        spawn_blocking(move || work(&folder)).await?
     }
 }
 
@@ -115,7 +116,7 @@ impl ObjectStore for LocalStore {
                 let bytes = read(&*file, at, (end - at).min(READ_BYTES))?;
                 Ok::<_, Error>((bytes, file))
             };
-            let (bytes, file) = tokio::task::spawn_blocking(read).await??;
+            let (bytes, file) = spawn_blocking(read).await??;
             let next = at + bytes.len() as u64;
             Ok(Some((bytes, (file, next))))
         });

@@ -80,7 +80,7 @@ async fn feed(
 
 async fn read(places: Vec<Place>) -> Result<Vec<Entry>, LogError> {
     let read = move || places.iter().map(Place::read).collect();
-    match tokio::task::spawn_blocking(read).await {
+    match varve_runtime::spawn_blocking(read).await {
         Ok(result) => result,
         Err(_) => Err(LogError::Closed { reason: "the runtime is shutting down".into() }),
     }

@@ -140,6 +140,7 @@ impl World {
         let found =
             read(&live.ingester, &live.catalog, &self.tenants, &mut self.remembered).await?;
         self.say(|| format!("{} samples, versions {:?}", found.samples.len(), found.versions));
+        self.say(|| format!("{:?} {:?}", found.samples, found.blocks));
         self.told.count("checks");
         for (tenant, before) in &self.versions {
             let now = found.versions.get(tenant).copied().unwrap_or(0);
@@ -220,6 +221,7 @@ impl World {
 
     /// Notes what an answer promises.
     fn learn(&mut self, sent: Sent, answer: Result<v1::AppendResponse, Status>) {
+        self.say(|| format!("{answer:?}"));
         let Sent { tenant, partition, series, .. } = sent;
         let answer = match answer {
             Ok(answer) if !answer.unknown.is_empty() => {
@@ -228,8 +230,7 @@ impl World {
                 return;
             }
             Ok(answer) => Some(answer),
-            Err(error) => {
-                self.say(|| error.to_string());
+            Err(_) => {
                 self.told.count("appends without an answer");
                 None
             }
@@ -299,32 +300,35 @@ impl World {
     /// Does work; sometimes, in the middle of it, before some change that
     /// another thread makes for it, a group of appends comes and goes.
     async fn interrupted<T>(&mut self, live: &Live, work: impl Future<Output = T>) -> T {
-        let (ask, mut asked) = mpsc::unbounded_channel::<std::sync::mpsc::Sender<()>>();
+        let (ask, mut asked) = mpsc::unbounded_channel();
         let here = std::thread::current().id();
         let after = if self.random.random_bool(0.4) { self.random.random_range(1..50) } else { 0 };
         let left = AtomicI64::new(after);
+        let steps = self.steps.clone();
         let hook = move || {
             if std::thread::current().id() != here && left.fetch_sub(1, Ordering::Relaxed) == 1 {
-                let (go_on, wait) = std::sync::mpsc::channel();
-                // Nobody answers, nobody is waited for.
-                let _ = ask.send(go_on);
-                let _ = wait.recv();
+                // Nobody asks for it any more, nobody is waited for.
+                if ask.send(()).is_ok() {
+                    steps.pause();
+                }
             }
         };
+        self.steps.use_threads(after > 0);
         self.disk.before_change(Some(Arc::new(hook)));
         let mut work = pin!(work);
         let done = loop {
             tokio::select! {
                 biased;
-                Some(go_on) = asked.recv() => {
+                Some(()) = asked.recv() => {
                     self.told.count("interruptions");
                     self.append(live).await;
-                    drop(go_on);
+                    self.steps.resume();
                 }
                 done = &mut work => break done,
             }
         };
         self.disk.before_change(None);
+        self.steps.use_threads(false);
         done
     }
 }

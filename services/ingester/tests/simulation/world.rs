@@ -1,5 +1,6 @@
 //! One seed: a disk, a clock, what was promised, and life upon life.
 
+use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -11,7 +12,7 @@ use rand::{RngExt, SeedableRng};
 use ulid::Ulid;
 use varve_log::{Crash, SimDisk};
 use varve_model::{TenantId, WINDOW_MS};
-use varve_runtime::{ManualClock, seed_thread};
+use varve_runtime::{ManualClock, Steps};
 
 use crate::model::Model;
 use crate::read::Remembered;
@@ -60,13 +61,14 @@ impl Told {
 }
 
 pub(crate) struct World {
-    pub(crate) seed: u64,
     pub(crate) random: StdRng,
     pub(crate) disk: SimDisk,
     pub(crate) clock: Arc<ManualClock>,
     pub(crate) tenants: Vec<TenantId>,
     pub(crate) model: Model,
     pub(crate) phase: Phase,
+    /// Whose turn it is, and what is random to the ingester.
+    pub(crate) steps: Steps,
     /// References that heads have given, by tenant, partition and series.
     pub(crate) references: HashMap<(usize, u32, u32), u64>,
     /// The newest version that a reader has seen or a commit returned.
@@ -78,6 +80,8 @@ pub(crate) struct World {
     /// Whether nothing has been done to this life's disk.
     pub(crate) healthy: bool,
     pub(crate) trace: bool,
+    /// All that was done and seen, where it is kept.
+    pub(crate) notes: Option<RefCell<Vec<String>>>,
     /// Where blocks under construction are: real files.
     pub(crate) scratch: tempfile::TempDir,
 }
@@ -88,13 +92,13 @@ impl World {
         let scratch =
             if memory.is_dir() { tempfile::tempdir_in(memory) } else { tempfile::tempdir() };
         Self {
-            seed,
             random: StdRng::seed_from_u64(seed),
             disk: SimDisk::new(seed),
             clock: Arc::new(ManualClock::new(BEGIN_MS)),
             tenants: ["ant", "bee"].map(|name| TenantId::new(name).unwrap()).to_vec(),
             model: Model::default(),
             phase: Phase::default(),
+            steps: Steps::new(seed),
             references: HashMap::new(),
             versions: BTreeMap::new(),
             blocks: BTreeSet::new(),
@@ -102,13 +106,14 @@ impl World {
             told: Told::default(),
             healthy: true,
             trace: crate::setting("VARVE_SIM_TRACE").is_some(),
+            notes: None,
             scratch: scratch.unwrap(),
         }
     }
 
     /// All lives; the error says what is wrong.
     pub(crate) fn run(&mut self) -> Result<(), String> {
-        seed_thread(self.seed);
+        self.steps.enter();
         if self.trace {
             self.disk.ignore_syncs(|sync| {
                 println!("       sync {} {:?}", sync.path.display(), sync.last_name);
@@ -143,11 +148,12 @@ impl World {
                 self.disk.set_capacity(self.disk.used() + room);
             }
         }
-        let seed = self.random.random();
+        let steps = self.steps.clone();
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_time()
-            .max_blocking_threads(1)
-            .on_thread_start(move || seed_thread(seed))
+            // Where nothing else goes on, pauses are over at once.
+            .start_paused(true)
+            .on_thread_start(move || steps.enter())
             .build()
             .unwrap();
         self.say(|| format!("life {life}, {crash:?}"));
@@ -156,15 +162,25 @@ impl World {
             self.told.count("crashes under way");
         }
         self.disk.before_change(None);
+        self.steps.use_threads(false);
         self.disk.crash(crash);
         // What is under way ends here, with errors.
         drop(runtime);
+        self.say(|| format!("the disk's history is {:x}", self.disk.history()));
         result
     }
 
     pub(crate) fn say(&self, what: impl FnOnce() -> String) {
-        if self.trace {
-            println!("{:>6} {}", self.disk.changes(), what());
+        if self.trace || self.notes.is_some() {
+            // The one name that differs from run to run.
+            let what = what().replace(&self.scratch.path().display().to_string(), "~");
+            let line = format!("{:>6} {what}", self.disk.changes());
+            if self.trace {
+                println!("{line}");
+            }
+            if let Some(notes) = &self.notes {
+                notes.borrow_mut().push(line);
+            }
         }
     }
 

@@ -6,6 +6,7 @@
 //! as Linux does; the disk can fill up. Equal seeds and equal calls give equal
 //! outcomes.
 
+mod history;
 mod state;
 mod tree;
 
@@ -133,6 +134,12 @@ impl SimDisk {
         self.shared.state.lock().changes
     }
 
+    /// A digest of all changes and crashes so far, and of what they left: equal
+    /// for equal runs. Folders' names are not in it.
+    pub fn history(&self) -> u64 {
+        self.shared.state.lock().history()
+    }
+
     /// Makes a liar of the disk: syncs for which `ignored` holds report
     /// success and do nothing. For tests that must find the loss.
     pub fn ignore_syncs(&self, ignored: impl Fn(&Unsynced<'_>) -> bool + Send + Sync + 'static) {
@@ -239,7 +246,7 @@ impl Disk for SimDisk {
         let mut state = self.change()?;
         let inode = state.dir_at(dir)?;
         state.passed()?;
-        if state.sync_fails() {
+        if state.sync_fails(inode) {
             return Err(io::Error::other("simulated sync failure"));
         }
         let last_name = state.last_name(inode);
@@ -315,7 +322,7 @@ impl DiskFile for SimFile {
         self.shared.before_change();
         let mut state = self.lock()?;
         state.passed()?;
-        let fails = state.sync_fails();
+        let fails = state.sync_fails(self.inode);
         let last_offset = state.last_unsynced(self.inode);
         let sync = Unsynced { path: &self.path, is_dir: false, last_offset, last_name: None };
         if fails {

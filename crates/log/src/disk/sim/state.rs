@@ -7,6 +7,7 @@ use std::path::{Component, Path};
 
 use super::super::Stat;
 use super::Crash;
+use super::history::History;
 pub(super) use super::tree::Change;
 use super::tree::{Dir, File, Inode, NameChange, Node, ROOT, SplitMix};
 
@@ -23,6 +24,7 @@ pub(super) struct State {
     pub(super) changes: u64,
     pub(super) crash_at: Option<(u64, Crash)>,
     random: SplitMix,
+    history: History,
     next_inode: u64,
     openings: u64,
     inodes: BTreeMap<u64, Inode>,
@@ -35,6 +37,7 @@ impl State {
         let root = Inode { node: Node::Dir(Dir::default()), ..Inode::default() };
         Self {
             random: SplitMix(seed),
+            history: History::default(),
             epoch: 0,
             capacity: u64::MAX,
             syncs: 0,
@@ -71,7 +74,19 @@ impl State {
         self.crash_at = Some((self.changes + n, crash));
     }
 
+    /// A digest of what happened, and of what is there.
+    pub(super) fn history(&self) -> u64 {
+        let mut history = self.history.clone();
+        for (number, inode) in &self.inodes {
+            if let Node::File(file) = &inode.node {
+                history.with(*number, &file.live, &file.durable);
+            }
+        }
+        history.digest()
+    }
+
     pub(super) fn crash(&mut self, crash: Crash) {
+        self.history.crash(crash);
         self.epoch += 1;
         self.fail_sync_at = None;
         self.crash_at = None;
@@ -101,9 +116,11 @@ impl State {
     }
 
     /// Counts a sync, and says whether it is to fail.
-    pub(super) fn sync_fails(&mut self) -> bool {
+    pub(super) fn sync_fails(&mut self, inode: u64) -> bool {
         self.syncs += 1;
-        self.fail_sync_at == Some(self.syncs)
+        let fails = self.fail_sync_at == Some(self.syncs);
+        self.history.sync(inode, fails);
+        fails
     }
 
     pub(super) fn sync_dir(&mut self, number: u64) {
@@ -238,6 +255,11 @@ impl State {
     }
 
     fn add(&mut self, (dir, name): (u64, OsString), inode: u64) {
+        self.history.name(dir, &name, Some(inode));
+        self.link_in((dir, name), inode);
+    }
+
+    fn link_in(&mut self, (dir, name): (u64, OsString), inode: u64) {
         if let Some(dir) = self.dir_mut(dir) {
             dir.live.insert(name.clone(), inode);
             dir.pending.push(NameChange::Link(name, inode));
@@ -255,7 +277,8 @@ impl State {
     pub(super) fn create_dir(&mut self, path: &Path) -> io::Result<()> {
         let place = self.free_place(path)?;
         let inode = self.new_inode(Node::Dir(Dir::default()));
-        self.add(place, inode);
+        self.history.folder(inode);
+        self.link_in(place, inode);
         Ok(())
     }
 
@@ -276,6 +299,8 @@ impl State {
     pub(super) fn rename(&mut self, from: &Path, to: &Path) -> io::Result<()> {
         let inode = self.file_at(from)?;
         let (from, (dir, to)) = (self.place(from)?, self.place(to)?);
+        self.history.name(from.0, &from.1, None);
+        self.history.name(dir, &to, Some(inode));
         if let Some(dir) = self.dir_mut(from.0) {
             dir.live.remove(&from.1);
         }
@@ -301,6 +326,7 @@ impl State {
 
     fn unlink(&mut self, path: &Path) -> io::Result<()> {
         let (dir, name) = self.place(path)?;
+        self.history.name(dir, &name, None);
         if let Some(dir) = self.dir_mut(dir) {
             dir.live.remove(&name);
             dir.pending.push(NameChange::Remove(name));
@@ -339,6 +365,7 @@ impl State {
         if grows > 0 && self.capacity < u64::MAX && self.used() + grows > self.capacity {
             return Err(io::ErrorKind::StorageFull.into());
         }
+        self.history.write(number, &change);
         let changes = self.changes;
         if let Some(inode) = self.inodes.get_mut(&number) {
             inode.modified = changes;
