@@ -10,3 +10,4 @@ mod harness;
 mod model;
 mod random;
 mod scenarios;
+mod strangers;
