@@ -4,13 +4,15 @@
 
 mod common;
 
-use std::time::Duration;
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
 
 use common::*;
 use futures::StreamExt;
 use tonic::{Code, Request};
-use varve_log::SimDisk;
+use varve_log::{Disk, SimDisk};
 use varve_model::{ErrorKind, WINDOW_MS};
+use varve_runtime::config::ByteSize;
 use varve_wire::v1::store_server::Store;
 use varve_wire::{status, v1};
 
@@ -113,6 +115,40 @@ async fn everything_acknowledged_survives_a_power_cut() {
         live = node.crash(live).await;
         assert_eq!(live.read().await, all, "life {life}");
     }
+}
+
+/// The interval between two seals is a day here.
+#[tokio::test]
+async fn much_that_is_not_sealed_is_sealed_early() {
+    let mut node = Node::new(&[0, 1]);
+    node.config.seal_memory = ByteSize(1 << 20);
+    let mut live = node.start().await;
+    let mut all = content(0..10, NOON, 20);
+    live.append(1, &all).await.unwrap();
+    // Enough for one partition's half of the memory, by labels alone.
+    let many = content(1000..9000, NOON, 1);
+    for some in many.into_iter().collect::<Vec<_>>().chunks(1000) {
+        let some = some.iter().cloned().collect();
+        live.append(0, &some).await.unwrap();
+        all.extend(some);
+    }
+    let seals = |live: &Live| live.counter("varve_head_seals_total");
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while seals(&live) == 0.0 {
+        assert!(Instant::now() < deadline, "no seal within a minute");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    assert_eq!(live.read().await, all);
+    assert!(node.disk.stat(&manifest(&node, 0)).is_ok(), "the other partition is sealed");
+    assert!(node.disk.stat(&manifest(&node, 1)).is_err(), "the other one has taken little");
+    live = node.crash(live).await;
+    assert_eq!(live.read().await, all);
+    live.stop().await;
+}
+
+/// The file that says what is sealed of a partition.
+fn manifest(node: &Node, partition: u32) -> PathBuf {
+    node.scratch.path().join(format!("partitions/{partition}/manifest"))
 }
 
 #[tokio::test]
