@@ -537,7 +537,7 @@ async fn corrupt_objects_are_named() {
     };
     check(String::new(), ErrorKind::Corrupt, "EOF").await;
     check(text.replace("team-a", "team-b"), ErrorKind::Corrupt, "team-b").await;
-    check(text.replace(r#""format":1"#, r#""format":2"#), ErrorKind::Internal, "format 2").await;
+    check(text.replace(r#""format":1"#, r#""format":3"#), ErrorKind::Internal, "format 3").await;
     let leaf = rig.bucket.list_folder(&paths::leaves(&tenant())).await.unwrap();
     rig.bucket.put(&manifest, good).await.unwrap();
     let path = &leaf.objects[0].path;

@@ -1,6 +1,7 @@
 //! Making the next version.
 //!
-//! 1. apply the changes to the newest version known, write the leaves
+//! 1. apply the changes to the newest version known, write the leaves (or,
+//!    where others commit too, put what is added into the manifest)
 //! 2. create manifest v+1 if absent: whoever does has committed (C-1)
 //! 3. read the floor again: floor ≥ v+1 means that this number had been used
 //!    and collected, so the commit is void and is done again (C-3)
@@ -12,13 +13,14 @@
 //! other is in `race.rs`.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
 
 use tokio::time::Instant;
 use varve_block::BlockEntry;
 use varve_model::TenantId;
 use varve_runtime::failpoint;
 
-use super::apply::{Applied, Draft, Written};
+use super::apply::{Applied, Draft, Place, Written};
 use super::error::{CatalogError, Result};
 use super::floor::Floor;
 use super::marks::{self, Fate, Mark};
@@ -95,9 +97,12 @@ impl Inner {
                 self.mark_all(tenant, batch, &mut answers).await;
                 return Ok(answers);
             }
-            let written = self.write_leaves(draft, self.token()).await?;
+            let place = self.place(state, &race);
+            let written = self.write_draft(draft, place, self.token()).await?;
+            let requests = written.requests + 1;
             match self.write_manifest(tenant, state, &written, base).await? {
                 Attempt::Won(snapshot, floor) => {
+                    state.contended.store(!race.is_calm(), Relaxed);
                     let version = snapshot.version();
                     let mut answers = answers(applied, version);
                     self.mark_all(tenant, batch, &mut answers).await;
@@ -108,7 +113,7 @@ impl Inner {
                 }
                 Attempt::Lost => {
                     self.bucket.metrics().lost_races.inc();
-                    race.lose(attempt.elapsed());
+                    race.lose(attempt.elapsed() / requests);
                     base = self.make_way(tenant, state, batch, &mut race).await?;
                     strict = false;
                 }
@@ -120,6 +125,16 @@ impl Inner {
                     self.drop_outlived(tenant, batch).await?;
                 }
             }
+        }
+    }
+
+    /// Where to put what is added: into leaves, unless others commit at the
+    /// same time, or did when this process last committed.
+    fn place(&self, state: &Tenant, race: &Race) -> Place {
+        if race.is_calm() && !state.contended.load(Relaxed) {
+            Place::Leaves
+        } else {
+            Place::Manifest
         }
     }
 

@@ -14,8 +14,11 @@ use super::error::{CatalogError, Result};
 use super::{Cause, CutKey};
 use crate::paths::{self, ObjectPath};
 
-/// The format written, and the newest one read.
+/// The format written, and the newest one read; manifests know one more.
 pub(crate) const FORMAT: u32 = 1;
+/// The format of manifests that have fresh entries, and the newest one read of
+/// manifests.
+pub(crate) const FORMAT_FRESH: u32 = 2;
 /// The most bytes a manifest, leaf, floor or hint may have.
 pub(crate) const MAX_BYTES: u64 = 256 << 20;
 
@@ -33,6 +36,11 @@ pub(crate) struct Manifest {
     pub(crate) causes: Vec<Cause>,
     /// In order of `window_end`, each window once.
     pub(crate) leaves: Vec<LeafRef>,
+    /// Entries and cuts that have been added to windows since their leaves were
+    /// written, in order of `window_end`, each window once. Format 2 has some,
+    /// format 1 none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) fresh: Vec<Leaf>,
     /// Deletion masks in force. Reserved: always empty in format 1.
     #[serde(default)]
     pub(crate) masks: Vec<MaskRef>,
@@ -107,6 +115,25 @@ impl Leaf {
         Self { format: FORMAT, window_end, blocks: Vec::new(), cuts: Vec::new() }
     }
 
+    /// Takes in what `other` has and this one has not.
+    pub(crate) fn merge(&mut self, other: &Self) {
+        for entry in &other.blocks {
+            if let Err(at) = self.blocks.binary_search_by_key(&entry.id, |b| b.id) {
+                self.blocks.insert(at, entry.clone());
+            }
+        }
+        for cut in &other.cuts {
+            if let Err(at) = self.cuts.binary_search(cut) {
+                self.cuts.insert(at, *cut);
+            }
+        }
+    }
+
+    /// How much a leaf holds: entries and cuts.
+    pub(crate) fn len(&self) -> usize {
+        self.blocks.len() + self.cuts.len()
+    }
+
     /// The leaf's bytes and its reference, as written by attempt `id`.
     pub(crate) fn encode(&self, id: Ulid, now_ms: i64) -> Result<(LeafRef, Bytes)> {
         let bytes = encode(self)?;
@@ -143,7 +170,7 @@ impl Manifest {
         version: u64,
         bytes: &[u8],
     ) -> Result<Self> {
-        let manifest: Self = decode(path, bytes)?;
+        let manifest: Self = decode_up_to(path, bytes, FORMAT_FRESH)?;
         if manifest.tenant != tenant || manifest.version != version {
             let (t, v) = (&manifest.tenant, manifest.version);
             return Err(corrupt(path, format!("it says that it is version {v} of tenant {t:?}")));
@@ -151,7 +178,32 @@ impl Manifest {
         if !manifest.leaves.is_sorted_by(|a, b| a.window_end < b.window_end) {
             return Err(corrupt(path, "its leaves are not in order"));
         }
+        let in_order =
+            |fresh: &Leaf| fresh.blocks.is_sorted_by(|a, b| a.id < b.id) && fresh.cuts.is_sorted();
+        if !manifest.fresh.is_sorted_by(|a, b| a.window_end < b.window_end)
+            || !manifest.fresh.iter().all(in_order)
+        {
+            return Err(corrupt(path, "its fresh entries are not in order"));
+        }
         Ok(manifest)
+    }
+
+    /// Where the entries of a window are, when it has a leaf.
+    pub(crate) fn leaf_of(&self, window: i64) -> Option<&LeafRef> {
+        let at = self.leaves.binary_search_by_key(&window, |l| l.window_end).ok()?;
+        self.leaves.get(at)
+    }
+
+    /// What has been added to a window since its leaf was written.
+    pub(crate) fn fresh_of(&self, window: i64) -> Option<&Leaf> {
+        let at = self.fresh.binary_search_by_key(&window, |l| l.window_end).ok()?;
+        self.fresh.get(at)
+    }
+
+    /// Sets the format to the lowest that says all that the manifest has.
+    pub(crate) fn with_format(mut self) -> Self {
+        self.format = if self.fresh.is_empty() { FORMAT } else { FORMAT_FRESH };
+        self
     }
 }
 
@@ -163,14 +215,18 @@ pub(crate) fn encode<T: Serialize>(value: &T) -> Result<Bytes> {
 
 /// Parses JSON whose `format` is known.
 pub(crate) fn decode<T: DeserializeOwned>(path: &ObjectPath, bytes: &[u8]) -> Result<T> {
+    decode_up_to(path, bytes, FORMAT)
+}
+
+fn decode_up_to<T: DeserializeOwned>(path: &ObjectPath, bytes: &[u8], supported: u32) -> Result<T> {
     #[derive(Deserialize)]
     struct Format {
         format: u32,
     }
     let Format { format } = serde_json::from_slice(bytes).map_err(|e| corrupt(path, e))?;
-    if format > FORMAT {
+    if format > supported {
         let path = path.to_string();
-        return Err(CatalogError::Format { path, found: format, supported: FORMAT });
+        return Err(CatalogError::Format { path, found: format, supported });
     }
     serde_json::from_slice(bytes).map_err(|e| corrupt(path, e))
 }

@@ -262,7 +262,7 @@ impl Inner {
 }
 
 /// The content of version 0.
-fn empty(tenant: &TenantId) -> Manifest {
+pub(super) fn empty(tenant: &TenantId) -> Manifest {
     Manifest {
         format: FORMAT,
         tenant: tenant.to_string(),
@@ -271,6 +271,7 @@ fn empty(tenant: &TenantId) -> Manifest {
         created_ms: 0,
         causes: Vec::new(),
         leaves: Vec::new(),
+        fresh: Vec::new(),
         masks: Vec::new(),
     }
 }

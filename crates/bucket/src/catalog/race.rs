@@ -1,10 +1,11 @@
 //! How committers of different processes make way for each other.
 //!
 //! Of those that try at the same time one always wins, so nothing is gained by
-//! waiting until the bucket is calm; but each loser has written its leaves for
-//! nothing. Whoever has lost therefore tries with a probability of about one
-//! in as many as seem to try, looks again after a request's time when it does
-//! not, and meanwhile takes along what arrives in its own process.
+//! waiting until the bucket is calm; but each loser has written for nothing.
+//! Whoever has lost therefore tries with a probability of about one in as many
+//! as seem to try, looks again soon when it does not, and meanwhile takes along
+//! what arrives in its own process. What it adds goes into the manifest, so
+//! that to try is one request, and to look is another.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,11 +22,11 @@ use super::tenant::{Inner, Tenant};
 const RIVALS: f64 = 4.0;
 /// How many of all rivals should try at the same time: more waste requests,
 /// fewer waste time.
-const TRY: f64 = 1.3;
+const TRY: f64 = 1.0;
 /// How much a glance that finds nothing new lowers the number of rivals.
 const QUIET: f64 = 0.75;
 /// How much a further lost race raises it.
-const LOST: f64 = 1.5;
+const LOST: f64 = 2.0;
 /// The longest pause between two glances.
 const MAX_PAUSE: Duration = Duration::from_millis(500);
 
@@ -49,12 +50,11 @@ impl Race {
         self.lost == 0
     }
 
-    /// Notes a lost race that took so long.
-    pub(crate) fn lose(&mut self, took: Duration) {
+    /// Notes a lost race in which a request took so long.
+    pub(crate) fn lose(&mut self, request: Duration) {
         self.lost += 1;
         self.rivals = if self.lost == 1 { RIVALS } else { self.rivals * LOST };
-        // One for the leaves, one for the manifest.
-        self.request = (took / 2).min(MAX_PAUSE);
+        self.request = request.min(MAX_PAUSE);
     }
 
     /// Notes how many versions a glance has found.
@@ -70,9 +70,9 @@ impl Race {
         random_share() < TRY / self.rivals
     }
 
-    /// Between half a request's time and one and a half.
+    /// Up to half a request's time: to look takes a whole one.
     fn pause(&self) -> Duration {
-        self.request.mul_f64(0.5 + random_share())
+        self.request.mul_f64(0.5 * random_share())
     }
 }
 

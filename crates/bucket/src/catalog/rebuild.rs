@@ -230,6 +230,7 @@ impl Inner {
             created_ms: now_ms,
             causes: vec![Cause::Rebuild],
             leaves: references,
+            fresh: Vec::new(),
             masks: Vec::new(),
         };
         let bytes = format::encode(&manifest)?;

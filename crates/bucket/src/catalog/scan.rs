@@ -8,7 +8,7 @@
 //! of *w*−1 that it was there at `created_ms` of *w*; and a floor object
 //! proves it of the version that its writer had seen (C-7).
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use futures::stream::{self, StreamExt, TryStreamExt};
 use ulid::Ulid;
@@ -18,6 +18,7 @@ use super::error::Result;
 use super::floor::Floor;
 use super::format::{LeafRef, Manifest};
 use super::marks::{Fate, Mark};
+use super::newest::empty;
 use super::tenant::Inner;
 use super::{CutKey, Snapshot, chosen};
 
@@ -44,15 +45,44 @@ pub(crate) struct Scan {
     pub(crate) last_created_ms: i64,
     /// Each leaf with the last version that names it.
     leaves: HashMap<String, (LeafRef, u64)>,
+    /// Each block that was in no leaf yet with the last version in which it
+    /// was not.
+    fresh: HashMap<Ulid, (Option<CutKey>, u64)>,
     /// How each version differs from the one before it.
     steps: Vec<Step>,
 }
 
-/// The leaves of a window before and after a version.
+/// A window before and after a version.
 struct Step {
     version: u64,
-    before: Option<LeafRef>,
-    after: Option<LeafRef>,
+    before: Window,
+    after: Window,
+}
+
+/// What a version says of a window.
+#[derive(PartialEq)]
+struct Window {
+    leaf: Option<LeafRef>,
+    /// The blocks that are in no leaf yet, with their levels.
+    fresh: BTreeMap<Ulid, u32>,
+}
+
+impl Window {
+    fn of(manifest: &Manifest, window: i64) -> Self {
+        let fresh = manifest.fresh_of(window).into_iter().flat_map(|fresh| &fresh.blocks);
+        let leaf = manifest.leaf_of(window).cloned();
+        Self { leaf, fresh: fresh.map(|b| (b.id, b.level)).collect() }
+    }
+
+    /// The blocks and their levels.
+    async fn levels(&self, by: &Snapshot) -> Result<HashMap<Ulid, u32>> {
+        let mut levels: HashMap<_, _> = self.fresh.iter().map(|(id, l)| (*id, *l)).collect();
+        if let Some(reference) = &self.leaf {
+            let leaf = by.leaf(reference).await?;
+            levels.extend(leaf.blocks.iter().map(|b| (b.id, b.level)));
+        }
+        Ok(levels)
+    }
 }
 
 impl Scan {
@@ -65,33 +95,49 @@ impl Scan {
         for leaf in &manifest.leaves {
             self.leaves.insert(leaf.name.clone(), (leaf.clone(), manifest.version));
         }
+        for block in manifest.fresh.iter().flat_map(|fresh| &fresh.blocks) {
+            self.fresh.insert(block.id, (chosen::cut_of(block), manifest.version));
+        }
     }
 
-    /// Notes in which leaves two versions differ that follow each other.
-    fn step(&mut self, before: &[LeafRef], manifest: &Manifest) {
-        let by_window = |l: &LeafRef| (l.window_end, l.clone());
-        let mut old: HashMap<i64, LeafRef> = before.iter().map(by_window).collect();
-        for leaf in &manifest.leaves {
-            let before = old.remove(&leaf.window_end);
-            if before.as_ref().is_none_or(|before| before.name != leaf.name) {
-                let (version, after) = (manifest.version, Some(leaf.clone()));
-                self.steps.push(Step { version, before, after });
+    /// Notes in which windows two versions differ that follow each other.
+    fn step(&mut self, before: &Manifest, manifest: &Manifest) {
+        let windows = |m: &Manifest| {
+            let leaves = m.leaves.iter().map(|l| l.window_end);
+            leaves.chain(m.fresh.iter().map(|f| f.window_end)).collect::<BTreeSet<_>>()
+        };
+        for window in windows(before).union(&windows(manifest)) {
+            let (mut old, mut new) = (Window::of(before, *window), Window::of(manifest, *window));
+            if old == new {
+                continue;
             }
-        }
-        for (_, leaf) in old {
-            let version = manifest.version;
-            self.steps.push(Step { version, before: Some(leaf), after: None });
+            if old.leaf == new.leaf {
+                // It needs not be read to see what has changed beside it.
+                (old.leaf, new.leaf) = (None, None);
+            }
+            self.steps.push(Step { version: manifest.version, before: old, after: new });
         }
     }
 
-    /// Leaves of versions above the target, then those that only versions up
-    /// to it name.
-    fn split(self, target: u64) -> (Vec<LeafRef>, Vec<LeafRef>) {
-        let (live, old): (Vec<_>, Vec<_>) =
-            self.leaves.into_values().partition(|(_, last)| *last > target);
-        let leaf = |(leaf, _)| leaf;
-        (live.into_iter().map(leaf).collect(), old.into_iter().map(leaf).collect())
+    /// What versions above the target name, then what only those up to it do.
+    fn split(self, target: u64) -> (Part, Part) {
+        let (mut live, mut old) = (Part::default(), Part::default());
+        for (leaf, last) in self.leaves.into_values() {
+            if last > target { &mut live } else { &mut old }.leaves.push(leaf);
+        }
+        for (id, (cut, last)) in self.fresh {
+            if last > target { &mut live } else { &mut old }.fresh.push((id, cut));
+        }
+        (live, old)
     }
+}
+
+/// What some of the versions name.
+#[derive(Default)]
+struct Part {
+    leaves: Vec<LeafRef>,
+    /// Blocks that are in no leaf, with the cuts that they were shipped for.
+    fresh: Vec<(Ulid, Option<CutKey>)>,
 }
 
 impl Inner {
@@ -110,15 +156,16 @@ impl Inner {
             .buffered(IN_FLIGHT);
         // Of the version above a floor it is known what it did: the raise of
         // that floor has seen to its marks.
-        let mut previous = (floor.version == 0).then(Vec::new);
+        let mut previous = (floor.version == 0).then(|| empty(tenant));
         // A gap means that another collection went by: then the raise fails,
         // and what is read here only protects.
         while let Some(manifest) = manifests.try_next().await? {
             let Some(manifest) = manifest else { continue };
             scan.take(&manifest, limit_ms);
-            if let Some(before) = previous.replace(manifest.leaves.clone()) {
-                scan.step(&before, &manifest);
+            if let Some(before) = &previous {
+                scan.step(before, &manifest);
             }
+            previous = Some(manifest);
         }
         if floor.seen > floor.version && floor.created_ms <= limit_ms {
             scan.target = scan.target.max(floor.seen - 1);
@@ -137,7 +184,7 @@ impl Inner {
     ) -> Result<Vec<(Ulid, Mark)>> {
         let mut marks = Vec::new();
         for step in scan.steps.iter().filter(|s| s.version <= target + 1) {
-            let (before, after) = (levels(by, &step.before).await?, levels(by, &step.after).await?);
+            let (before, after) = (step.before.levels(by).await?, step.after.levels(by).await?);
             let version = step.version;
             let removed = before.keys().filter(|id| !after.contains_key(id));
             marks.extend(removed.map(|id| (*id, Mark { fate: Fate::Removed, version })));
@@ -159,21 +206,18 @@ impl Inner {
         Ok((self.names_of(by, live).await?, self.names_of(by, old).await?))
     }
 
-    /// The leaves, and the blocks in them.
-    pub(crate) async fn names_of(&self, by: &Snapshot, leaves: Vec<LeafRef>) -> Result<Names> {
+    async fn names_of(&self, by: &Snapshot, part: Part) -> Result<Names> {
         let mut names = Names::default();
-        for reference in leaves {
+        for reference in part.leaves {
             let leaf = by.leaf(&reference).await?;
             names.blocks.extend(leaf.blocks.iter().map(|b| b.id));
             names.cuts.extend(leaf.blocks.iter().filter_map(|b| Some((b.id, chosen::cut_of(b)?))));
             names.leaves.insert(reference.name);
         }
+        for (id, cut) in part.fresh {
+            names.blocks.insert(id);
+            names.cuts.extend(cut.map(|cut| (id, cut)));
+        }
         Ok(names)
     }
-}
-
-/// The blocks of a leaf and their levels.
-async fn levels(by: &Snapshot, leaf: &Option<LeafRef>) -> Result<HashMap<Ulid, u32>> {
-    let Some(leaf) = leaf else { return Ok(HashMap::new()) };
-    Ok(by.leaf(leaf).await?.blocks.iter().map(|b| (b.id, b.level)).collect())
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use futures::stream::{self, StreamExt, TryStreamExt};
 use varve_block::BlockEntry;
-use varve_model::{TenantId, TimeRange};
+use varve_model::{TenantId, TimeRange, window_end};
 use varve_runtime::Clock;
 
 use super::CutKey;
@@ -55,17 +55,25 @@ impl Snapshot {
 
     /// Number of blocks.
     pub fn block_count(&self) -> u64 {
-        self.manifest.leaves.iter().map(|l| l.blocks).sum()
+        let fresh: usize = self.manifest.fresh.iter().map(|f| f.blocks.len()).sum();
+        self.manifest.leaves.iter().map(|l| l.blocks).sum::<u64>() + fresh as u64
     }
 
     /// The leaves whose blocks may hold samples of `range`, in order of their
-    /// windows. Their names are a key under which a result over `range` may be
-    /// cached: it changes when, and only when, an entry there does.
+    /// windows. With the ids of [`Self::fresh`] their names are a key under
+    /// which a result over `range` may be cached: when an entry there changes,
+    /// one of them does.
     pub fn leaves(&self, range: TimeRange) -> impl Iterator<Item = &LeafRef> {
         let touches = move |l: &&LeafRef| {
             l.blocks > 0 && TimeRange::new(l.start, l.window_end).overlaps(&range)
         };
         self.manifest.leaves.iter().filter(touches)
+    }
+
+    /// Blocks that are in no leaf yet and may hold samples of `range`.
+    pub fn fresh(&self, range: TimeRange) -> impl Iterator<Item = &BlockEntry> {
+        let all = self.manifest.fresh.iter().flat_map(|leaf| &leaf.blocks);
+        all.filter(move |block| block.range.overlaps(&range))
     }
 
     /// Every block that may hold samples of `range`, in order of their windows
@@ -78,7 +86,13 @@ impl Snapshot {
             .try_collect()
             .await?;
         let all = leaves.iter().flat_map(|leaf| &leaf.blocks);
-        Ok(all.filter(|b| b.range.overlaps(&range)).cloned().collect())
+        let mut all: Vec<_> = all.filter(|b| b.range.overlaps(&range)).cloned().collect();
+        let in_leaves = all.len();
+        all.extend(self.fresh(range).cloned());
+        if all.len() > in_leaves {
+            all.sort_by_key(|b| (window_end(b.range.end), b.id));
+        }
+        Ok(all)
     }
 
     /// Every block.
@@ -89,11 +103,26 @@ impl Snapshot {
     /// Whether a cut has been committed, its blocks being listed still or
     /// replaced since.
     pub async fn has_cut(&self, cut: CutKey) -> Result<bool> {
-        let leaves = &self.manifest.leaves;
-        let Ok(at) = leaves.binary_search_by_key(&cut.window_end, |l| l.window_end) else {
-            return Ok(false);
+        let has = |leaf: &Leaf| leaf.cuts.binary_search(&cut).is_ok();
+        if self.manifest.fresh_of(cut.window_end).is_some_and(has) {
+            return Ok(true);
+        }
+        match self.manifest.leaf_of(cut.window_end) {
+            Some(reference) => Ok(has(&*self.leaf(reference).await?)),
+            None => Ok(false),
+        }
+    }
+
+    /// All that a window has, whether it is in its leaf yet or not.
+    pub(crate) async fn window(&self, window: i64) -> Result<Leaf> {
+        let mut all = match self.manifest.leaf_of(window) {
+            Some(reference) => Leaf::clone(&*self.leaf(reference).await?),
+            None => Leaf::empty(window),
         };
-        Ok(self.leaf(&leaves[at]).await?.cuts.binary_search(&cut).is_ok())
+        if let Some(fresh) = self.manifest.fresh_of(window) {
+            all.merge(fresh);
+        }
+        Ok(all)
     }
 
     pub(crate) async fn leaf(&self, reference: &LeafRef) -> Result<Arc<Leaf>> {

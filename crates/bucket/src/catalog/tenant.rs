@@ -2,6 +2,7 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use parking_lot::Mutex;
 use ulid::Ulid;
@@ -41,6 +42,8 @@ pub(crate) struct Tenant {
     /// Held by whoever asks the bucket for the newest version.
     pub(crate) refreshing: tokio::sync::Mutex<()>,
     pub(crate) queue: Mutex<Queue>,
+    /// Whether the last commit had to race.
+    pub(crate) contended: AtomicBool,
 }
 
 #[derive(Default)]

@@ -30,6 +30,7 @@ fn manifest(windows: &[i64]) -> Manifest {
             Cause::Merge,
         ],
         leaves: windows.iter().map(leaf).collect(),
+        fresh: Vec::new(),
         masks: Vec::new(),
     }
 }
@@ -51,6 +52,24 @@ fn golden() {
     assert_eq!(read, manifest);
 }
 
+/// What format 2 adds.
+#[test]
+fn golden_with_fresh_entries() {
+    let cuts = vec![CutKey { partition: 1, window_end: 2, cut: 3 }];
+    let fresh = vec![Leaf { cuts, ..Leaf::empty(9) }];
+    let manifest = Manifest { causes: Vec::new(), fresh, ..manifest(&[]) }.with_format();
+    let json = concat!(
+        r#"{"format":2,"tenant":"anonymous","version":7,"token":"t","created_ms":-8,"#,
+        r#""causes":[],"leaves":[],"fresh":[{"format":1,"window_end":9,"blocks":[],"#,
+        r#""cuts":[{"partition":1,"window_end":2,"cut":3}]}],"masks":[]}"#
+    );
+    assert_eq!(std::str::from_utf8(&encode(&manifest).unwrap()).unwrap(), json);
+    let read = Manifest::decode(&path(), "anonymous", 7, json.as_bytes()).unwrap();
+    assert_eq!(read, manifest);
+    let none = Manifest { fresh: Vec::new(), ..manifest }.with_format();
+    assert_eq!(none.format, FORMAT);
+}
+
 #[test]
 fn contradictions_are_refused() {
     let check = |manifest: &Manifest, tenant: &str, version: u64, expected: &str| {
@@ -62,6 +81,10 @@ fn contradictions_are_refused() {
     check(&manifest(&[]), "other", 7, "\"anonymous\"");
     check(&manifest(&[3, 2]), "anonymous", 7, "not in order");
     check(&manifest(&[3, 3]), "anonymous", 7, "not in order");
+    let twice = Manifest { fresh: vec![Leaf::empty(3), Leaf::empty(3)], ..manifest(&[]) };
+    check(&twice, "anonymous", 7, "fresh entries are not in order");
+    let newer = Manifest { format: FORMAT_FRESH + 1, ..manifest(&[]) };
+    check(&newer, "anonymous", 7, "format 3");
     let (reference, bytes) = Leaf::empty(5).encode(Ulid::nil(), 0).unwrap();
     assert!(Leaf::decode(&path(), &reference, &bytes).is_ok());
     let other = LeafRef { window_end: 6, ..reference.clone() };
