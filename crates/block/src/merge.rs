@@ -36,9 +36,17 @@ pub fn merge_chunks(
     chunks: &[EncodedChunk],
     range: TimeRange,
 ) -> Result<(FloatSamples, HistogramSamples)> {
-    let mut wanted: Vec<&EncodedChunk> = chunks.iter().filter(|c| c.overlaps(&range)).collect();
-    if let Some(floats) = in_line(&mut wanted, range)? {
+    let wanted = chunks.iter().filter(|c| c.overlaps(&range));
+    if let Some(floats) = in_line(wanted.clone(), range)? {
         return Ok((floats, HistogramSamples::default()));
+    }
+    let mut wanted: Vec<&EncodedChunk> = wanted.collect();
+    if !wanted.is_sorted_by_key(|c| c.min_time) {
+        let mut by_time = wanted.clone();
+        by_time.sort_by_key(|c| c.min_time);
+        if let Some(floats) = in_line(by_time.into_iter(), range)? {
+            return Ok((floats, HistogramSamples::default()));
+        }
     }
     wanted.sort_by_key(|c| (c.term, c.index));
     let mut cursors = Vec::with_capacity(wanted.len());
@@ -86,15 +94,24 @@ pub fn merge_chunks(
 
 /// The frequent case: floats without start timestamps whose chunks follow each
 /// other are decoded to where they are wanted. `None` if they are anything else.
-fn in_line(wanted: &mut [&EncodedChunk], range: TimeRange) -> Result<Option<FloatSamples>> {
-    if wanted.iter().any(|c| c.kind != ChunkKind::Float || !c.starts.is_empty()) {
-        return Ok(None);
+fn in_line<'a>(
+    wanted: impl Iterator<Item = &'a EncodedChunk> + Clone,
+    range: TimeRange,
+) -> Result<Option<FloatSamples>> {
+    let (mut last, mut total) = (None, 0);
+    for chunk in wanted.clone() {
+        let follows = last.is_none_or(|last| last < chunk.min_time);
+        if !follows || chunk.kind != ChunkKind::Float || !chunk.starts.is_empty() {
+            return Ok(None);
+        }
+        last = Some(chunk.max_time);
+        total += chunk.count as usize;
     }
-    wanted.sort_by_key(|c| c.min_time);
-    if wanted.array_windows().any(|[a, b]| a.max_time >= b.min_time) {
-        return Ok(None);
-    }
+    // What chunks claim to hold is believed up to a point.
+    let total = total.min(chunk::MAX_CHUNK_SAMPLES);
     let mut out = FloatSamples::default();
+    out.times.reserve_exact(total);
+    out.values.reserve_exact(total);
     for chunk in wanted {
         let (seam, count) = (out.times.len(), chunk.count as usize);
         chunk::decode_increasing_times(&chunk.times, &mut out.times)?;
@@ -106,11 +123,14 @@ fn in_line(wanted: &mut [&EncodedChunk], range: TimeRange) -> Result<Option<Floa
         chunk::decode_floats(&chunk.values, &mut out.values)?;
         check("values", out.values.len() - seam, count)?;
     }
-    let end = out.times.partition_point(|t| *t <= range.end);
-    out.times.truncate(end);
-    out.values.truncate(end);
-    let start = out.times.partition_point(|t| *t <= range.start);
-    if start > 0 {
+    // Most often all samples are wanted.
+    if out.times.last().is_some_and(|t| *t > range.end) {
+        let end = out.times.partition_point(|t| *t <= range.end);
+        out.times.truncate(end);
+        out.values.truncate(end);
+    }
+    if out.times.first().is_some_and(|t| *t <= range.start) {
+        let start = out.times.partition_point(|t| *t <= range.start);
         out.times.drain(..start);
         out.values.drain(..start);
     }

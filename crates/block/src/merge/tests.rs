@@ -119,6 +119,18 @@ proptest! {
 }
 
 #[test]
+fn among_equals_the_first_wins_even_if_it_begins_later() {
+    let column = |times: &[i64], value: f64| {
+        let (times, values) = (times.to_vec(), vec![value; times.len()]);
+        let samples = FloatSamples { times, values, starts: Vec::new() };
+        EncodedChunk::from_floats(&samples, 1, 1).expect("not empty")
+    };
+    let chunks = [column(&[2, 3], 1.0), column(&[1, 2], 2.0)];
+    let (floats, _) = merge_chunks(&chunks, TimeRange::ALL).expect("merge");
+    assert_eq!((floats.times, floats.values), (vec![1, 2, 3], vec![2.0, 1.0, 1.0]));
+}
+
+#[test]
 fn bounds_that_hide_an_overlap_lose_nothing() {
     let column = |times: &[i64], value: f64| {
         let (times, values) = (times.to_vec(), vec![value; times.len()]);
