@@ -10,8 +10,10 @@ use xxhash_rust::xxh3::xxh3_64;
 
 use super::{ChunkError, decode_times};
 
-/// Columns remembered; two hours of a 15 s scrape take 4 KiB each.
-const SLOTS: usize = 256;
+/// Columns remembered are this many
+const SETS: usize = 64;
+/// times this many; two hours of a 15 s scrape take 4 KiB each.
+const WAYS: usize = 4;
 /// A longer column is not remembered.
 const LONGEST: usize = 1024;
 
@@ -22,8 +24,17 @@ struct Slot {
     times: Vec<i64>,
 }
 
+/// Columns whose hashes end alike.
+#[derive(Default)]
+struct Set {
+    hashes: [u64; WAYS],
+    slots: [Slot; WAYS],
+    /// Which of them is forgotten next.
+    next: usize,
+}
+
 thread_local! {
-    static RECENT: RefCell<Vec<Slot>> = const { RefCell::new(Vec::new()) };
+    static RECENT: RefCell<Vec<Set>> = const { RefCell::new(Vec::new()) };
 }
 
 /// Appends the timestamps of a column to `out`, as [`decode_times`] does, and
@@ -31,14 +42,17 @@ thread_local! {
 /// decoded the same bytes lately, which it remembers for 256 columns of at
 /// most 1,024 samples. After an error `out` may hold some of them.
 pub fn decode_increasing_times(bytes: &[u8], out: &mut Vec<i64>) -> Result<(), ChunkError> {
-    RECENT.with_borrow_mut(|slots| {
-        if slots.is_empty() {
-            slots.resize_with(SLOTS, Slot::default);
+    RECENT.with_borrow_mut(|sets| {
+        if sets.is_empty() {
+            sets.resize_with(SETS, Set::default);
         }
-        let slot = &mut slots[xxh3_64(bytes) as usize % SLOTS];
-        if !bytes.is_empty() && slot.coded == bytes {
-            out.extend_from_slice(&slot.times);
-            return Ok(());
+        let hash = xxh3_64(bytes);
+        let set = &mut sets[hash as usize % SETS];
+        for (known, slot) in set.hashes.iter().zip(&set.slots) {
+            if *known == hash && slot.coded == bytes && !bytes.is_empty() {
+                out.extend_from_slice(&slot.times);
+                return Ok(());
+            }
         }
         let start = out.len();
         decode_times(bytes, out)?;
@@ -47,6 +61,9 @@ pub fn decode_increasing_times(bytes: &[u8], out: &mut Vec<i64>) -> Result<(), C
             return Err(ChunkError::Order { time: *time, after: *after });
         }
         if times.len() <= LONGEST && bytes.len() <= LONGEST * size_of::<i64>() {
+            let slot = &mut set.slots[set.next];
+            set.hashes[set.next] = hash;
+            set.next = (set.next + 1) % WAYS;
             slot.coded.clear();
             slot.coded.extend_from_slice(bytes);
             slot.times.clear();
