@@ -6,6 +6,7 @@
 use super::{ChunkError, VERSION};
 
 /// Reads a slice of bytes from the front.
+#[derive(Clone, Copy)]
 pub(super) struct Cursor<'a> {
     bytes: &'a [u8],
 }
@@ -34,11 +35,16 @@ impl<'a> Cursor<'a> {
         Ok(*first)
     }
 
-    /// The next `len` bytes.
-    pub(super) fn take(&mut self, len: usize, what: &'static str) -> Result<&'a [u8], ChunkError> {
-        let (taken, rest) = self.bytes.split_at_checked(len).ok_or(ChunkError::Truncated(what))?;
-        self.bytes = rest;
-        Ok(taken)
+    /// Steps over `len` bytes and returns them with all that follow.
+    #[inline]
+    pub(super) fn step_over(
+        &mut self,
+        len: usize,
+        what: &'static str,
+    ) -> Result<&'a [u8], ChunkError> {
+        let all = self.bytes;
+        self.bytes = all.get(len..).ok_or(ChunkError::Truncated(what))?;
+        Ok(all)
     }
 
     /// The next varint.
@@ -87,6 +93,19 @@ impl<'a> Cursor<'a> {
             self.bytes.split_first_chunk::<8>().ok_or(ChunkError::Truncated(what))?;
         self.bytes = rest;
         Ok(u64::from_le_bytes(*word))
+    }
+
+    /// Steps over the next `count` pairs of a byte and a varint, if every varint
+    /// is one byte.
+    #[inline]
+    pub(super) fn short_pairs(&mut self, count: usize) -> Option<&'a [[u8; 2]]> {
+        let (pairs, rest) = self.bytes.split_at_checked(2 * count)?;
+        let pairs = pairs.as_chunks::<2>().0;
+        if pairs.iter().fold(0, |all, [_, varint]| all | varint) >= 0x80 {
+            return None;
+        }
+        self.bytes = rest;
+        Some(pairs)
     }
 
     /// A count of things of which at most `limit` are possible.

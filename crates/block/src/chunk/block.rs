@@ -6,7 +6,8 @@
 //! Cache Compression", 2006, is where patching comes from).
 
 use super::ChunkError;
-use super::bits::{Cursor, bit_length, put_signed, zigzag};
+use super::bits::{Cursor, bit_length, put_signed, unzigzag, zigzag};
+use super::kernels::{Kernels, NARROW};
 use super::pack::{self, BLOCK};
 
 /// Set in the width's byte if patches follow.
@@ -142,33 +143,105 @@ pub(super) fn encode(residuals: &[i64], out: &mut Vec<u8>) {
 /// Reads a block of `count` residuals and adds `base` to each; what lies
 /// behind them has no meaning.
 pub(super) fn decode(
+    kernels: Kernels,
     from: &mut Cursor<'_>,
     count: usize,
     base: i64,
     residuals: &mut [i64; BLOCK],
 ) -> Result<(), ChunkError> {
-    let head = from.byte("block width")?;
-    let width = u32::from(head & !PATCHED);
-    if width > 64 {
-        return Err(ChunkError::Field { field: "block width", value: width.into() });
+    let Head { width, patched, reference } = Head::read(from)?;
+    let packed = from.step_over(pack::packed_len(count, width), "packed residuals")?;
+    kernels.unpack(packed, count, width, reference.wrapping_add(base), residuals);
+    if patched {
+        patches(from, count, width, |at, above| {
+            residuals[at] = residuals[at].wrapping_add(above);
+        })?;
     }
-    let reference = from.signed("block reference")?.wrapping_add(base);
-    let packed = from.take(pack::packed_len(count, width), "packed residuals")?;
-    pack::unpack(packed, count, width, reference, residuals);
-    if head & PATCHED != 0 {
-        let patches = from.byte("patch count")?;
-        if usize::from(patches) > count {
-            return Err(ChunkError::Field { field: "patch count", value: patches.into() });
+    Ok(())
+}
+
+/// Reads a block of `count` residuals if they, and all sums of neighbours, lie
+/// within a bound below 2^31, which is returned. If not, nothing is read.
+#[inline(always)]
+pub(super) fn decode_narrow(
+    kernels: Kernels,
+    from: &mut Cursor<'_>,
+    count: usize,
+    residuals: &mut [i32; BLOCK],
+) -> Result<Option<u64>, ChunkError> {
+    let mut ahead = *from;
+    let Head { width, patched, reference } = Head::read(&mut ahead)?;
+    if width > NARROW || reference.unsigned_abs() > 1 << NARROW {
+        return Ok(None);
+    }
+    let packed = ahead.step_over(pack::packed_len(count, width), "packed residuals")?;
+    kernels.unpack_narrow(packed, count, width, reference as i32, residuals);
+    let mut bound = count as u64 * (reference.unsigned_abs() + pack::mask(width));
+    if patched {
+        patches(&mut ahead, count, width, |at, above| {
+            residuals[at] = residuals[at].wrapping_add(above as i32);
+            bound = bound.saturating_add(above.unsigned_abs());
+        })?;
+    }
+    if bound >= 1 << 31 {
+        return Ok(None);
+    }
+    *from = ahead;
+    Ok(Some(bound))
+}
+
+/// What stands before the packed residuals.
+struct Head {
+    width: u32,
+    patched: bool,
+    reference: i64,
+}
+
+impl Head {
+    #[inline(always)]
+    fn read(from: &mut Cursor<'_>) -> Result<Self, ChunkError> {
+        let head = from.byte("block width")?;
+        let width = u32::from(head & !PATCHED);
+        if width > 64 {
+            return Err(ChunkError::Field { field: "block width", value: width.into() });
         }
-        for _ in 0..patches {
-            let at = from.byte("patch position")?;
-            if usize::from(at) >= count {
-                return Err(ChunkError::Field { field: "patch position", value: at.into() });
-            }
-            let above = from.signed("patch")?.checked_shl(width).unwrap_or(0);
-            let r = &mut residuals[usize::from(at)];
-            *r = r.wrapping_add(above);
+        let reference = from.signed("block reference")?;
+        Ok(Self { width, patched: head & PATCHED != 0, reference })
+    }
+}
+
+/// Reads patches and calls `add` for each with its position and what it adds.
+#[inline(always)]
+fn patches(
+    from: &mut Cursor<'_>,
+    count: usize,
+    width: u32,
+    mut add: impl FnMut(usize, i64),
+) -> Result<(), ChunkError> {
+    let patches = from.byte("patch count")?;
+    if usize::from(patches) > count {
+        return Err(ChunkError::Field { field: "patch count", value: patches.into() });
+    }
+    // Most often all of them are short.
+    if let Some(pairs) = from.short_pairs(patches.into()) {
+        let mut last = 0;
+        for [at, above] in pairs {
+            let above = unzigzag((*above).into()).checked_shl(width).unwrap_or(0);
+            add(usize::from(*at) % BLOCK, above);
+            last = last.max(*at);
         }
+        if patches > 0 && usize::from(last) >= count {
+            return Err(ChunkError::Field { field: "patch position", value: last.into() });
+        }
+        return Ok(());
+    }
+    for _ in 0..patches {
+        let at = from.byte("patch position")?;
+        if usize::from(at) >= count {
+            return Err(ChunkError::Field { field: "patch position", value: at.into() });
+        }
+        let above = from.signed("patch")?.checked_shl(width).unwrap_or(0);
+        add(usize::from(at), above);
     }
     Ok(())
 }

@@ -8,16 +8,8 @@
 //! decimal: the distance is kept as a second, small integer.
 
 use super::bits::{bit_length, zigzag};
+use super::kernels::{MAX_EXPONENT, POWERS};
 use super::runs::{self, Run};
-
-/// The largest power of ten that is exact in an `f64`.
-pub(super) const MAX_EXPONENT: u8 = 22;
-
-/// Powers of ten, all exact.
-pub(super) const POWERS: [f64; MAX_EXPONENT as usize + 1] = [
-    1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15, 1e16,
-    1e17, 1e18, 1e19, 1e20, 1e21, 1e22,
-];
 
 /// Scaled decimals stay below this, 15 digits.
 const LIMIT: f64 = 1e15;
@@ -38,12 +30,14 @@ pub(super) enum Form {
 }
 
 /// The bits of a float as an integer of the same order.
+#[inline(always)]
 pub(super) fn ordered(v: f64) -> i64 {
     let bits = v.to_bits() as i64;
     bits ^ ((bits >> 63) as u64 >> 1) as i64
 }
 
 /// Undoes [`ordered`].
+#[inline(always)]
 pub(super) fn from_ordered(i: i64) -> f64 {
     f64::from_bits((i ^ ((i >> 63) as u64 >> 1) as i64) as u64)
 }

@@ -6,8 +6,11 @@
 //! odd value) is kept apart as runs of exceptions, bit by bit.
 
 use super::bits::{Cursor, opening, put_varint};
-use super::decimal::{self, Form, MAX_EXPONENT, POWERS};
-use super::{ChunkError, MAX_CHUNK_SAMPLES, check_len, ints, kind_error, runs};
+use super::decimal::{self, Form};
+use super::ints::{self, Sink};
+use super::kernels::{Kernels, Scale};
+use super::pack::BLOCK;
+use super::{ChunkError, MAX_CHUNK_SAMPLES, check_len, kind_error, runs};
 
 const INTEGERS: u8 = 0;
 const DECIMALS: u8 = 1;
@@ -109,26 +112,17 @@ fn read(
     count: usize,
     out: &mut Vec<f64>,
 ) -> Result<(), ChunkError> {
-    let base = out.len();
+    let (base, kernels) = (out.len(), Kernels::best());
     out.reserve(count);
-    match kind & !EXCEPTIONS {
-        INTEGERS => ints::decode(from, count, out, |i| i as f64)?,
-        DECIMALS => {
-            let power = power(from)?;
-            ints::decode(from, count, out, |i| i as f64)?;
-            divide(&mut out[base..], power);
-        }
-        SUMS => {
-            let power = power(from)?;
-            ints::decode(from, count, out, |i| i as f64)?;
-            divide(&mut out[base..], power);
-            let errors = ints::decode_vec(from, count)?;
-            for (v, error) in out[base..].iter_mut().zip(errors) {
-                *v = decimal::from_ordered(decimal::ordered(*v).wrapping_add(error));
-            }
-        }
-        BITS => ints::decode(from, count, out, decimal::from_ordered)?,
+    let form = match kind & !EXCEPTIONS {
+        INTEGERS => Numbers::Integers,
+        DECIMALS | SUMS => Numbers::Decimals(scale(from)?),
+        BITS => Numbers::Ordered,
         _ => return Err(kind_error("kind of floats", kind)),
+    };
+    ints::decode(kernels, from, count, &mut Floats { kernels, form, out })?;
+    if kind & !EXCEPTIONS == SUMS {
+        ints::decode(kernels, from, count, &mut Errors { kernels, floats: &mut out[base..] })?;
     }
     if kind & EXCEPTIONS != 0 {
         let values = &mut out[base..];
@@ -139,21 +133,89 @@ fn read(
     Ok(())
 }
 
-/// Divides all values. Apart from the loops that make them, as vector units
-/// divide two numbers at a time.
-fn divide(values: &mut [f64], power: f64) {
-    for v in values {
-        *v /= power;
+/// What integers stand for.
+#[derive(Clone, Copy)]
+enum Numbers {
+    Integers,
+    Decimals(Scale),
+    Ordered,
+}
+
+/// Appends what integers stand for.
+struct Floats<'a> {
+    kernels: Kernels,
+    form: Numbers,
+    out: &'a mut Vec<f64>,
+}
+
+impl Sink for Floats<'_> {
+    #[inline]
+    fn block(&mut self, block: &[i64; BLOCK], len: usize) {
+        let at = self.out.len();
+        self.out.resize(at + len, 0.0);
+        let out = &mut self.out[at..];
+        match self.form {
+            Numbers::Integers => self.kernels.floats(block, out),
+            Numbers::Decimals(scale) => self.kernels.decimals(block, scale, out),
+            Numbers::Ordered => self.kernels.ordered(block, out),
+        }
+    }
+
+    #[inline]
+    fn narrow(&mut self, block: &[i32; BLOCK], len: usize, base: i64, factor: i64) {
+        let (kernels, first, step) = (self.kernels, base as f64, factor as f64);
+        match self.form {
+            Numbers::Integers => kernels.floats_narrow(block, len, first, step, self.out),
+            Numbers::Decimals(scale) => {
+                kernels.decimals_narrow(block, len, first, step, scale, self.out);
+            }
+            Numbers::Ordered => self.out.extend(
+                block[..len].iter().map(|i| decimal::from_ordered(base + factor * i64::from(*i))),
+            ),
+        }
+    }
+
+    #[inline]
+    fn repeat(&mut self, value: i64, times: usize) {
+        let value = match self.form {
+            Numbers::Integers => value as f64,
+            Numbers::Decimals(scale) => scale.decimal(value),
+            Numbers::Ordered => decimal::from_ordered(value),
+        };
+        self.out.resize(self.out.len() + times, value);
     }
 }
 
-/// Reads a decimal exponent and returns its power of ten.
-fn power(from: &mut Cursor<'_>) -> Result<f64, ChunkError> {
-    let exponent = from.byte("decimal exponent")?;
-    if exponent > MAX_EXPONENT {
-        return Err(ChunkError::Field { field: "decimal exponent", value: exponent.into() });
+/// Moves floats by units in the last place.
+struct Errors<'a> {
+    kernels: Kernels,
+    /// Those that are yet to be moved.
+    floats: &'a mut [f64],
+}
+
+impl Errors<'_> {
+    fn next(&mut self, len: usize) -> &mut [f64] {
+        self.floats.split_off_mut(..len).unwrap_or_default()
     }
-    Ok(POWERS[usize::from(exponent)])
+}
+
+impl Sink for Errors<'_> {
+    fn block(&mut self, block: &[i64; BLOCK], len: usize) {
+        self.kernels.nudge(block, self.next(len));
+    }
+
+    fn repeat(&mut self, value: i64, times: usize) {
+        for float in self.next(times) {
+            *float = decimal::from_ordered(decimal::ordered(*float).wrapping_add(value));
+        }
+    }
+}
+
+/// Reads a decimal exponent.
+fn scale(from: &mut Cursor<'_>) -> Result<Scale, ChunkError> {
+    let exponent = from.byte("decimal exponent")?;
+    let wrong = ChunkError::Field { field: "decimal exponent", value: exponent.into() };
+    Scale::new(exponent).ok_or(wrong)
 }
 
 /// Reads the bits of an exception.

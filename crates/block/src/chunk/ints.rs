@@ -11,6 +11,7 @@ use super::ChunkError;
 use super::bits::{Cursor, put_signed, put_varint};
 use super::block;
 use super::choose::{self, Transform};
+use super::kernels::Kernels;
 use super::pack::BLOCK;
 
 const CONSTANT: u8 = 0;
@@ -21,6 +22,9 @@ const LINEAR: u8 = 4;
 const KIND: u8 = 0b0_0111;
 const UNIFORM: u8 = 0b0_1000;
 const DIVISOR: u8 = 0b1_0000;
+
+/// 2^52: integers up to it, and more, are floats.
+const EXACT: f64 = 4_503_599_627_370_496.0;
 
 /// Appends a stream of integers; nothing if there are none.
 pub(super) fn encode(values: &[i64], out: &mut Vec<u8>) {
@@ -66,54 +70,103 @@ pub(super) fn encode(values: &[i64], out: &mut Vec<u8>) {
     }
 }
 
-/// Reads a stream of `count` integers and appends to `out` what `map` makes of
-/// each, in order.
-pub(super) fn decode<T>(
+/// Takes the integers of a stream, in order.
+pub(super) trait Sink {
+    /// The next `len` integers, the first of a block. What lies behind has no meaning.
+    fn block(&mut self, block: &[i64; BLOCK], len: usize);
+
+    /// The next `len` integers, which are `base + factor × i` for the first i of
+    /// a block; none of them, and none of the products, is beyond ±2^52.
+    fn narrow(&mut self, block: &[i32; BLOCK], len: usize, base: i64, factor: i64) {
+        let wide = block.map(|i| base.wrapping_add(factor.wrapping_mul(i.into())));
+        self.block(&wide, len);
+    }
+
+    /// The next `times` integers, all of them `value`.
+    fn repeat(&mut self, value: i64, times: usize);
+}
+
+/// Integers as they are.
+impl Sink for Vec<i64> {
+    fn block(&mut self, block: &[i64; BLOCK], len: usize) {
+        self.extend_from_slice(&block[..len]);
+    }
+
+    fn narrow(&mut self, block: &[i32; BLOCK], len: usize, base: i64, factor: i64) {
+        if factor == 1 {
+            self.extend(block[..len].iter().map(|i| base + i64::from(*i)));
+        } else {
+            self.extend(block[..len].iter().map(|i| base + factor * i64::from(*i)));
+        }
+    }
+
+    fn repeat(&mut self, value: i64, times: usize) {
+        self.extend(std::iter::repeat_n(value, times));
+    }
+}
+
+/// Reads a stream of `count` integers.
+pub(super) fn decode(
+    kernels: Kernels,
     from: &mut Cursor<'_>,
     count: usize,
-    out: &mut Vec<T>,
-    map: impl Fn(i64) -> T + Copy,
+    sink: &mut impl Sink,
 ) -> Result<(), ChunkError> {
     if count == 0 {
         return Ok(());
     }
     let mut stream = Stream::open(from)?;
-    out.reserve(count);
-    out.push(map(stream.first));
+    sink.repeat(stream.first, 1);
     let mut left = count - 1;
     if stream.kind == DELTA2 && left > 0 {
-        out.push(map(stream.last));
+        sink.repeat(stream.last, 1);
         left -= 1;
     }
     if let (CONSTANT | PLAIN, Some(residual)) = (stream.kind, stream.uniform) {
         let value = residual.wrapping_mul(stream.divisor).wrapping_add(stream.first);
-        out.extend(std::iter::repeat_with(|| map(value)).take(left));
+        sink.repeat(value, left);
         return Ok(());
     }
-    RESIDUALS.with_borrow_mut(|residuals| {
+    BLOCKS.with_borrow_mut(|Blocks { narrow, wide }| {
         while left > 0 {
             let n = left.min(BLOCK);
-            match stream.uniform {
-                Some(residual) => residuals[..n].fill(residual),
-                None => block::decode(from, n, stream.base, residuals)?,
-            }
-            stream.undo(&residuals[..n], out, map);
             left -= n;
+            if stream.narrow(kernels, from, n, narrow, sink)? {
+                continue;
+            }
+            match stream.uniform {
+                Some(residual) => wide[..n].fill(residual),
+                None => block::decode(kernels, from, n, stream.base, wide)?,
+            }
+            stream.undo(kernels, wide, n);
+            sink.block(wide, n);
         }
         Ok(())
     })
 }
 
 thread_local! {
-    /// The block that is being decoded: to zero 1 KiB for each stream would
+    /// The block that is being decoded: to zero it for each stream would
     /// cost a short one a tenth of its time.
-    static RESIDUALS: RefCell<[i64; BLOCK]> = const { RefCell::new([0; BLOCK]) };
+    static BLOCKS: RefCell<Blocks> =
+        const { RefCell::new(Blocks { narrow: [0; BLOCK], wide: [0; BLOCK] }) };
+}
+
+/// A block of either kind, aligned as vectors like it.
+#[repr(align(64))]
+struct Blocks {
+    narrow: [i32; BLOCK],
+    wide: [i64; BLOCK],
 }
 
 /// Reads a stream of `count` integers into a new vector.
-pub(super) fn decode_vec(from: &mut Cursor<'_>, count: usize) -> Result<Vec<i64>, ChunkError> {
-    let mut values = Vec::new();
-    decode(from, count, &mut values, |i| i)?;
+pub(super) fn decode_vec(
+    kernels: Kernels,
+    from: &mut Cursor<'_>,
+    count: usize,
+) -> Result<Vec<i64>, ChunkError> {
+    let mut values = Vec::with_capacity(count);
+    decode(kernels, from, count, &mut values)?;
     Ok(values)
 }
 
@@ -138,6 +191,7 @@ struct Stream {
 }
 
 impl Stream {
+    #[inline(always)]
     fn open(from: &mut Cursor<'_>) -> Result<Self, ChunkError> {
         let head = from.byte("integer stream")?;
         if head & !(KIND | UNIFORM | DIVISOR) != 0 {
@@ -164,55 +218,69 @@ impl Stream {
         Ok(Self { kind, uniform, first, divisor, base, index: 0, last, step, slope })
     }
 
-    /// Appends what `map` makes of the next values. Each transform is one loop
-    /// from residuals to what is wanted.
+    /// Reads the next `len` residuals and hands on their values, if all of that
+    /// can be done with 32 bits beside a base and a factor. If not, nothing is
+    /// read.
     #[inline]
-    fn undo<T>(&mut self, residuals: &[i64], out: &mut Vec<T>, map: impl Fn(i64) -> T) {
+    fn narrow(
+        &mut self,
+        kernels: Kernels,
+        from: &mut Cursor<'_>,
+        len: usize,
+        block: &mut [i32; BLOCK],
+        sink: &mut impl Sink,
+    ) -> Result<bool, ChunkError> {
+        let base = match self.kind {
+            PLAIN => self.first,
+            DELTA => self.last,
+            _ => return Ok(false),
+        };
+        if self.uniform.is_some() {
+            return Ok(false);
+        }
+        let mut ahead = *from;
+        let Some(bound) = block::decode_narrow(kernels, &mut ahead, len, block)? else {
+            return Ok(false);
+        };
+        // The greatest value that there may be; this is where nothing may wrap.
+        let most = base.unsigned_abs() as f64 + bound as f64 * self.divisor.unsigned_abs() as f64;
+        if most >= EXACT {
+            return Ok(false);
+        }
+        *from = ahead;
+        if self.kind == DELTA {
+            kernels.sums_narrow(block, len);
+            self.last = base + self.divisor * i64::from(block[len - 1]);
+        }
+        sink.narrow(block, len, base, self.divisor);
+        Ok(true)
+    }
+
+    /// Turns the next residuals into values.
+    #[inline]
+    fn undo(&mut self, kernels: Kernels, block: &mut [i64; BLOCK], len: usize) {
         let Self { first, divisor, .. } = *self;
         match self.kind {
-            PLAIN if divisor == 1 => {
-                out.extend(residuals.iter().map(|r| map(*r)));
-            }
+            PLAIN if divisor == 1 => {}
             DELTA => {
-                let mut last = self.last;
-                if divisor == 1 {
-                    out.extend(residuals.iter().map(|r| {
-                        last = last.wrapping_add(*r);
-                        map(last)
-                    }));
-                } else {
-                    out.extend(residuals.iter().map(|r| {
-                        last = last.wrapping_add(r.wrapping_mul(divisor));
-                        map(last)
-                    }));
+                if divisor != 1 {
+                    kernels.scale(block, len, divisor, 0);
                 }
-                self.last = last;
+                self.last = kernels.sums(block, len, self.last);
             }
             DELTA2 => {
-                let (mut last, mut step) = (self.last, self.step);
-                out.extend(residuals.iter().map(|r| {
-                    step = step.wrapping_add(r.wrapping_mul(divisor));
-                    last = last.wrapping_add(step);
-                    map(last)
-                }));
-                (self.last, self.step) = (last, step);
+                if divisor != 1 {
+                    kernels.scale(block, len, divisor, 0);
+                }
+                self.step = kernels.sums(block, len, self.step);
+                self.last = kernels.sums(block, len, self.last);
             }
             LINEAR => {
-                let (slope, start) = (self.slope, self.slope.wrapping_mul(self.index));
-                let mut height = start;
-                let line = residuals.iter().map(|r| {
-                    height = height.wrapping_add(slope);
-                    r.wrapping_add(choose::rounded(height))
-                });
-                if divisor == 1 {
-                    out.extend(line.map(|offset| map(offset.wrapping_add(first))));
-                } else {
-                    out.extend(line.map(|o| map(o.wrapping_mul(divisor).wrapping_add(first))));
-                }
-                self.index += residuals.len() as i64;
+                kernels.line(block, len, self.slope, self.index + 1);
+                kernels.scale(block, len, divisor, first);
+                self.index += len as i64;
             }
-            _ => out
-                .extend(residuals.iter().map(|r| map(r.wrapping_mul(divisor).wrapping_add(first)))),
+            _ => kernels.scale(block, len, divisor, first),
         }
     }
 }

@@ -13,6 +13,7 @@ mod error;
 mod floats;
 mod histogram;
 mod ints;
+mod kernels;
 mod pack;
 mod recent;
 mod runs;

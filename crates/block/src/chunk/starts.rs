@@ -5,6 +5,7 @@
 //! disturb the rest. A column in which no sample has one takes no bytes.
 
 use super::bits::{Cursor, opening, put_varint};
+use super::kernels::Kernels;
 use super::{ChunkError, MAX_CHUNK_SAMPLES, check_len, ints, kind_error, runs};
 
 /// Cumulative counters: one start for long.
@@ -90,7 +91,7 @@ pub fn decode_starts(bytes: &[u8], times: &[i64], out: &mut Vec<i64>) -> Result<
     }
     let base = out.len();
     out.reserve(found);
-    ints::decode(&mut from, found, out, |i| i)?;
+    ints::decode(Kernels::best(), &mut from, found, out)?;
     let starts = &mut out[base..];
     if kind != ABSOLUTE {
         for (i, start) in starts.iter_mut().enumerate() {

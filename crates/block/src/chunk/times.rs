@@ -1,6 +1,7 @@
 //! The column of timestamps: a count and a stream of integers.
 
 use super::bits::{Cursor, opening, put_varint};
+use super::kernels::Kernels;
 use super::{ChunkError, MAX_CHUNK_SAMPLES, check_len, ints, kind_error};
 
 /// Appends a column of timestamps. They may be any `i64`s in any order; a
@@ -26,6 +27,6 @@ pub fn decode_times(bytes: &[u8], out: &mut Vec<i64>) -> Result<(), ChunkError> 
     }
     let count = from.count("sample count", MAX_CHUNK_SAMPLES)?;
     out.reserve(count);
-    ints::decode(&mut from, count, out, |i| i)?;
+    ints::decode(Kernels::best(), &mut from, count, out)?;
     from.finish()
 }

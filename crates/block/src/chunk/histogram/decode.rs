@@ -8,6 +8,7 @@ use super::columns::Columns;
 use super::layout::{Layout, Uses};
 use super::{MAX_CELLS, MAX_FRAME};
 use crate::chunk::bits::Cursor;
+use crate::chunk::kernels::Kernels;
 use crate::chunk::{ChunkError, MAX_CHUNK_SAMPLES, floats, ints, kind_error, runs};
 
 /// Appends the histograms of a column to `out`. Hints are `Unknown` for the
@@ -156,7 +157,7 @@ struct Numbers {
 
 impl Numbers {
     fn decode(from: &mut Cursor<'_>, ints: usize, floats: usize) -> Result<Self, ChunkError> {
-        let ints = ints::decode_vec(from, ints)?.into_iter();
+        let ints = ints::decode_vec(Kernels::best(), from, ints)?.into_iter();
         let floats =
             if floats == 0 { Vec::new() } else { floats::decode_inner(from, floats)? }.into_iter();
         Ok(Self { ints, floats })
