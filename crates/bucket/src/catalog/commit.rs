@@ -220,7 +220,7 @@ impl Inner {
     ) -> Result<Attempt> {
         let version = base.version() + 1;
         let path = paths::manifest(tenant, version);
-        let bytes = super::format::encode(&written.manifest)?;
+        let bytes = written.manifest.encode()?;
         failpoint!("catalog.before-manifest", |_| Err(CatalogError::Failpoint("before-manifest")));
         let asked_ms = self.clock.now_ms();
         if self.bucket.put_if_absent(&path, bytes).await? == PutOutcome::Exists {

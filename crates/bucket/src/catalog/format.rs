@@ -1,7 +1,11 @@
-//! The bytes of manifests, leaves, floor and hint: JSON, versioned.
+//! The bytes of manifests, leaves, floor and hint: JSON, versioned; that of
+//! manifests and leaves in a zstd frame.
 //!
 //! `docs/formats/catalog.md` draws them. What cannot be parsed, contradicts
 //! its own name, or is of a newer format is an error, never a guess.
+
+use std::borrow::Cow;
+use std::io::Read;
 
 use bytes::Bytes;
 use serde::de::DeserializeOwned;
@@ -14,13 +18,16 @@ use super::error::{CatalogError, Result};
 use super::{Cause, CutKey};
 use crate::paths::{self, ObjectPath};
 
-/// The format written, and the newest one read; manifests know one more.
-pub(crate) const FORMAT: u32 = 1;
-/// The format of manifests that have fresh entries, and the newest one read of
-/// manifests.
-pub(crate) const FORMAT_FRESH: u32 = 2;
-/// The most bytes a manifest, leaf, floor or hint may have.
+/// The format written, and the newest one read. Format 1 had manifests and
+/// leaves without the zstd frame, and no fresh entries.
+pub(crate) const FORMAT: u32 = 2;
+/// The most bytes a manifest, leaf, floor or hint may have, as JSON too.
 pub(crate) const MAX_BYTES: u64 = 256 << 20;
+
+/// How every zstd frame begins; no JSON does.
+const ZSTD_MAGIC: [u8; 4] = 0xfd2f_b528_u32.to_le_bytes();
+/// Level of zstd: a leaf of 480 blocks takes a few milliseconds.
+const ZSTD_LEVEL: i32 = 3;
 
 /// The content of `catalog/<version>.json`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -37,11 +44,10 @@ pub(crate) struct Manifest {
     /// In order of `window_end`, each window once.
     pub(crate) leaves: Vec<LeafRef>,
     /// Entries and cuts that have been added to windows since their leaves were
-    /// written, in order of `window_end`, each window once. Format 2 has some,
-    /// format 1 none.
+    /// written, in order of `window_end`, each window once.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) fresh: Vec<Leaf>,
-    /// Deletion masks in force. Reserved: always empty in format 1.
+    /// Deletion masks in force. Reserved: always empty so far.
     #[serde(default)]
     pub(crate) masks: Vec<MaskRef>,
 }
@@ -136,7 +142,7 @@ impl Leaf {
 
     /// The leaf's bytes and its reference, as written by attempt `id`.
     pub(crate) fn encode(&self, id: Ulid, now_ms: i64) -> Result<(LeafRef, Bytes)> {
-        let bytes = encode(self)?;
+        let bytes = pack(self)?;
         let start = self.blocks.iter().map(|b| b.range.start).min().unwrap_or(self.window_end);
         let reference = LeafRef {
             window_end: self.window_end,
@@ -155,7 +161,9 @@ impl Leaf {
         if hash != Some(xxh3_128(bytes)) {
             return Err(corrupt(path, "its content does not have the hash of its name"));
         }
-        let leaf: Self = decode(path, bytes)?;
+        let mut leaf: Self = decode(path, bytes)?;
+        // What is made of it is written in today's format.
+        leaf.format = FORMAT;
         if leaf.window_end != reference.window_end || leaf.blocks.len() as u64 != reference.blocks {
             return Err(corrupt(path, "it is not the leaf that the manifest describes"));
         }
@@ -164,13 +172,18 @@ impl Leaf {
 }
 
 impl Manifest {
+    pub(crate) fn encode(&self) -> Result<Bytes> {
+        pack(self)
+    }
+
     pub(crate) fn decode(
         path: &ObjectPath,
         tenant: &str,
         version: u64,
         bytes: &[u8],
     ) -> Result<Self> {
-        let manifest: Self = decode_up_to(path, bytes, FORMAT_FRESH)?;
+        let mut manifest: Self = decode(path, bytes)?;
+        manifest.format = FORMAT;
         if manifest.tenant != tenant || manifest.version != version {
             let (t, v) = (&manifest.tenant, manifest.version);
             return Err(corrupt(path, format!("it says that it is version {v} of tenant {t:?}")));
@@ -199,12 +212,6 @@ impl Manifest {
         let at = self.fresh.binary_search_by_key(&window, |l| l.window_end).ok()?;
         self.fresh.get(at)
     }
-
-    /// Sets the format to the lowest that says all that the manifest has.
-    pub(crate) fn with_format(mut self) -> Self {
-        self.format = if self.fresh.is_empty() { FORMAT } else { FORMAT_FRESH };
-        self
-    }
 }
 
 pub(crate) fn encode<T: Serialize>(value: &T) -> Result<Bytes> {
@@ -213,22 +220,43 @@ pub(crate) fn encode<T: Serialize>(value: &T) -> Result<Bytes> {
         .map_err(|e| CatalogError::Invalid(format!("it has no JSON form: {e}")))
 }
 
-/// Parses JSON whose `format` is known.
-pub(crate) fn decode<T: DeserializeOwned>(path: &ObjectPath, bytes: &[u8]) -> Result<T> {
-    decode_up_to(path, bytes, FORMAT)
+/// JSON in a zstd frame with a checksum.
+fn pack<T: Serialize>(value: &T) -> Result<Bytes> {
+    let json = encode(value)?;
+    let packed = zstd::bulk::Compressor::new(ZSTD_LEVEL).and_then(|mut zstd| {
+        zstd.include_checksum(true)?;
+        zstd.compress(&json)
+    });
+    packed.map(Bytes::from).map_err(|e| CatalogError::Invalid(format!("it has no zstd form: {e}")))
 }
 
-fn decode_up_to<T: DeserializeOwned>(path: &ObjectPath, bytes: &[u8], supported: u32) -> Result<T> {
+/// The JSON in a frame; what is not a frame is taken for JSON.
+fn unpack<'a>(path: &ObjectPath, bytes: &'a [u8]) -> Result<Cow<'a, [u8]>> {
+    if !bytes.starts_with(&ZSTD_MAGIC) {
+        return Ok(Cow::Borrowed(bytes));
+    }
+    let frame = zstd::stream::read::Decoder::with_buffer(bytes).map_err(|e| corrupt(path, e))?;
+    let mut json = Vec::new();
+    let read = frame.take(MAX_BYTES + 1).read_to_end(&mut json).map_err(|e| corrupt(path, e))?;
+    if read as u64 > MAX_BYTES {
+        return Err(corrupt(path, format!("more than {MAX_BYTES} bytes in its zstd frame")));
+    }
+    Ok(Cow::Owned(json))
+}
+
+/// Parses JSON whose `format` is known, in a zstd frame or not.
+pub(crate) fn decode<T: DeserializeOwned>(path: &ObjectPath, bytes: &[u8]) -> Result<T> {
     #[derive(Deserialize)]
     struct Format {
         format: u32,
     }
-    let Format { format } = serde_json::from_slice(bytes).map_err(|e| corrupt(path, e))?;
-    if format > supported {
+    let json = unpack(path, bytes)?;
+    let Format { format } = serde_json::from_slice(&json).map_err(|e| corrupt(path, e))?;
+    if format > FORMAT {
         let path = path.to_string();
-        return Err(CatalogError::Format { path, found: format, supported });
+        return Err(CatalogError::Format { path, found: format, supported: FORMAT });
     }
-    serde_json::from_slice(bytes).map_err(|e| corrupt(path, e))
+    serde_json::from_slice(&json).map_err(|e| corrupt(path, e))
 }
 
 pub(crate) fn corrupt(path: &ObjectPath, detail: impl std::fmt::Display) -> CatalogError {

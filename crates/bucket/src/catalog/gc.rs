@@ -24,7 +24,6 @@ use varve_model::TenantId;
 
 use super::error::Result;
 use super::floor::{self, Floor};
-use super::format;
 use super::scan::Names;
 use super::tenant::{Inner, Tenant};
 use super::{Catalog, Cause, Snapshot};
@@ -178,7 +177,7 @@ impl Run<'_> {
         manifest.causes = vec![Cause::Fence];
         let version = manifest.version;
         let path = paths::manifest(tenant, version);
-        let bytes = format::encode(&manifest)?;
+        let bytes = manifest.encode()?;
         if inner.bucket.put_if_absent(&path, bytes).await? == PutOutcome::Exists {
             return Ok(false);
         }

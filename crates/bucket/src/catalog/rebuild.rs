@@ -233,7 +233,7 @@ impl Inner {
             fresh: Vec::new(),
             masks: Vec::new(),
         };
-        let bytes = format::encode(&manifest)?;
+        let bytes = manifest.encode()?;
         debug_assert!(bytes.len() as u64 <= MAX_BYTES);
         let outcome = self.bucket.put_if_absent(&paths::manifest(tenant, version), bytes).await?;
         let state = self.tenant(tenant);
