@@ -31,6 +31,10 @@ const ROWS: [(&str, usize, usize, bool); 6] = [
 /// Bytes of a page of `samples.parquet`, and the level of zstd it has.
 const PAGE: (usize, i32) = (128 << 10, 6);
 
+/// As the server has it.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> std::io::Result<()> {
     let series = scrape::load()?;
     let rows: Vec<(&str, Vec<FloatSamples>)> = ROWS

@@ -37,15 +37,16 @@ pub fn merge_chunks(
     range: TimeRange,
 ) -> Result<(FloatSamples, HistogramSamples)> {
     let wanted = chunks.iter().filter(|c| c.overlaps(&range));
-    if let Some(floats) = in_line(wanted.clone(), range)? {
-        return Ok((floats, HistogramSamples::default()));
+    let mut merged = (FloatSamples::default(), HistogramSamples::default());
+    if in_line(wanted.clone(), range, &mut merged.0)? {
+        return Ok(merged);
     }
     let mut wanted: Vec<&EncodedChunk> = wanted.collect();
     if !wanted.is_sorted_by_key(|c| c.min_time) {
         let mut by_time = wanted.clone();
         by_time.sort_by_key(|c| c.min_time);
-        if let Some(floats) = in_line(by_time.into_iter(), range)? {
-            return Ok((floats, HistogramSamples::default()));
+        if in_line(by_time.into_iter(), range, &mut merged.0)? {
+            return Ok(merged);
         }
     }
     wanted.sort_by_key(|c| (c.term, c.index));
@@ -93,32 +94,33 @@ pub fn merge_chunks(
 }
 
 /// The frequent case: floats without start timestamps whose chunks follow each
-/// other are decoded to where they are wanted. `None` if they are anything else.
+/// other are decoded to where they are wanted. False if they are anything else;
+/// what is in `out` then has no meaning.
 fn in_line<'a>(
     wanted: impl Iterator<Item = &'a EncodedChunk> + Clone,
     range: TimeRange,
-) -> Result<Option<FloatSamples>> {
+    out: &mut FloatSamples,
+) -> Result<bool> {
     let (mut last, mut total) = (None, 0);
     for chunk in wanted.clone() {
         let follows = last.is_none_or(|last| last < chunk.min_time);
         if !follows || chunk.kind != ChunkKind::Float || !chunk.starts.is_empty() {
-            return Ok(None);
+            return Ok(false);
         }
         last = Some(chunk.max_time);
         total += chunk.count as usize;
     }
     // What chunks claim to hold is believed up to a point.
     let total = total.min(chunk::MAX_CHUNK_SAMPLES);
-    let mut out = FloatSamples::default();
-    out.times.reserve_exact(total);
-    out.values.reserve_exact(total);
+    out.times = Vec::with_capacity(total);
+    out.values = Vec::with_capacity(total);
     for chunk in wanted {
         let (seam, count) = (out.times.len(), chunk.count as usize);
         chunk::decode_increasing_times(&chunk.times, &mut out.times)?;
         check("times", out.times.len() - seam, count)?;
         if seam > 0 && out.times.get(seam).is_some_and(|t| *t <= out.times[seam - 1]) {
             // The bounds beside the chunks are not those of their times.
-            return Ok(None);
+            return Ok(false);
         }
         chunk::decode_floats(&chunk.values, &mut out.values)?;
         check("values", out.values.len() - seam, count)?;
@@ -134,7 +136,7 @@ fn in_line<'a>(
         out.times.drain(..start);
         out.values.drain(..start);
     }
-    Ok(Some(out))
+    Ok(true)
 }
 
 impl Cursor {

@@ -135,7 +135,7 @@ pub(super) fn decode(
                 continue;
             }
             match stream.uniform {
-                Some(residual) => wide[..n].fill(residual),
+                Some(residual) => wide[..n].fill(residual.wrapping_add(stream.base)),
                 None => block::decode(kernels, from, n, stream.base, wide)?,
             }
             stream.undo(kernels, wide, n);
@@ -213,7 +213,7 @@ impl Stream {
             _ if head & UNIFORM != 0 => Some(from.signed("uniform residual")?),
             _ => None,
         };
-        let base = if kind == PLAIN && divisor == 1 { first } else { 0 };
+        let base = if matches!(kind, PLAIN | LINEAR) && divisor == 1 { first } else { 0 };
         let last = first.wrapping_add(step);
         Ok(Self { kind, uniform, first, divisor, base, index: 0, last, step, slope })
     }
@@ -277,7 +277,9 @@ impl Stream {
             }
             LINEAR => {
                 kernels.line(block, len, self.slope, self.index + 1);
-                kernels.scale(block, len, divisor, first);
+                if divisor != 1 {
+                    kernels.scale(block, len, divisor, first);
+                }
                 self.index += len as i64;
             }
             _ => kernels.scale(block, len, divisor, first),

@@ -1,9 +1,10 @@
 //! The loops over one block, each in two versions: [`plain`] for every
-//! machine, and [`avx2`] for x86-64 with AVX2 and FMA, chosen at run time.
+//! machine, and `avx2` for x86-64 with AVX2 and FMA, chosen at run time.
 //!
 //! Both give the same bits; tests compare them. A block is always an array of
 //! [`BLOCK`] integers of which the first `len` count: loops may go on to the end
-//! of a group of eight, what lies behind `len` has no meaning.
+//! of a group of eight, what lies behind `len` has no meaning. *Narrow* blocks
+//! have 32 bits an integer.
 
 #[cfg(target_arch = "x86_64")]
 mod avx2;

@@ -2,23 +2,24 @@
 //!
 //! With d = 10^e and y = 1/d rounded to nearest, `q = x·y`, `r = x - q·d` and
 //! `q + r·y`, the last two fused, give x / d rounded to nearest for every
-//! integer x that was rounded to an `f64` (Markstein, "Computation of elementary
-//! functions on the IBM RISC System/6000 processor", 1990; for divisors known
-//! in advance Brisebarre, Muller, Raina, 2004). Why it holds here, with x and d scaled by
-//! powers of two into [1, 2), which changes no digit: nothing over- or
-//! underflows as |x| is 0 or in [1, 2^63].
+//! integer x that an `f64` holds (Markstein, "Computation of elementary functions
+//! on the IBM RISC System/6000 processor", 1990; for divisors known in advance:
+//! Brisebarre, Muller, Raina, 2004). Nothing over- or underflows, as |x| is 0 or
+//! from 1 to 2^63. Why it rounds right, x and d being scaled by powers of two
+//! into [1, 2), which changes no digit:
 //!
-//! 1. y lies within 2^-54 of 1/d, so q lies within 1.5 of its units in the last
-//!    place u of x / d, where u = 2^-53 if x < d, else within 1 and u = 2^-52.
-//! 2. d = 5^e × 2^e has p ≤ 52 significant bits, and r is a multiple of
-//!    u × 2^(1-p) of at most 1.5 u·d < 3 u, that is below 2^53 of
-//!    these: r is exact.
-//! 3. q + r·y before rounding is off by at most |r| × 2^-54 ≤ 1.5 u·d × 2^-54.
-//! 4. It rounds as x / d does unless a midpoint m of two floats lies between.
-//!    x - m·d is not 0, as d is odd but for its power of two and m has one bit more
-//!    than x, and is a multiple of u/2 × 2^(1-p): so |x / d - m| ≥ u × 2^-p / d. That
-//!    exceeds the error if d² < 2^(54-p) / 1.5: for p ≤ 51 whatever d is,
-//!    and for p = 52, e = 22, since 5^22 = 1.06 × 2^51.
+//! 1. y lies within 2^-54 of 1/d. So q lies within 1.5 u of x / d, where u is the
+//!    unit in the last place of x / d: 2^-53 if x < d, else 2^-52.
+//! 2. d = 5^e × 2^e has p ≤ 52 significant bits. r is a multiple of u × 2^(1-p)
+//!    and at most 1.5 u·d, which is below 2^53 of these: r is exact.
+//! 3. q + r·y, before it is rounded, is off by at most |r| × 2^-54, so by at most
+//!    1.5 u·d × 2^-54.
+//! 4. It rounds as x / d does unless the middle m of two floats lies between
+//!    them. x - m·d is not 0, as m has an odd last bit beyond those of x and
+//!    multiplying by 5^e leaves it there; and it is a multiple of u × 2^-p. So
+//!    |x / d - m| ≥ u × 2^-p / d, more than the error if d² < 2^(54-p) / 1.5:
+//!    for p ≤ 51 whatever d is, and for p = 52, which is e = 22 alone, since
+//!    5^22 = 1.06 × 2^51.
 
 /// The largest power of ten that is exact in an `f64`.
 pub(in crate::chunk) const MAX_EXPONENT: u8 = 22;
