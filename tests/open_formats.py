@@ -96,11 +96,12 @@ def main(block):
                 f"AND c.at >= s.row AND c.at < s.row + s.rows"
             ),
         ),
-        "named series": (
+    }
+    if labels.exists():
+        claims["named series"] = (
             ask(f"SELECT coalesce(sum(series), 0) FROM '{labels}' WHERE name = '__name__'"),
             ask(f"SELECT count(*) FROM '{series}' WHERE l___name__ <> ''"),
-        ),
-    }
+        )
     if shared.exists():
         claims["shared vectors"] = (
             ask(f"SELECT count(*) FROM '{samples}' WHERE ts_id >= 0"),

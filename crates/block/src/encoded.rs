@@ -21,7 +21,10 @@ pub enum ChunkKind {
 /// Coded samples of one series, sorted by time, each time once.
 ///
 /// * `count` is at least 1 and at most [`chunk::MAX_CHUNK_SAMPLES`]
-/// * `times`, `values` and `starts` (unless empty) each hold `count` entries
+/// * `values` and `starts` (unless empty) each hold `count` entries
+/// * `times` are strictly increasing; `count` of them lie between `min_time`
+///   and `max_time`, and those are the samples'. A vector that a block shares
+///   may have more.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EncodedChunk {
     /// What the values are.
@@ -32,7 +35,8 @@ pub struct EncodedChunk {
     pub max_time: i64,
     /// How many samples.
     pub count: u32,
-    /// [`chunk::encode_times`]; chunks may share these bytes.
+    /// [`chunk::encode_times`]; chunks may share these bytes, also such of
+    /// different samples.
     pub times: Bytes,
     /// Coded values.
     pub values: Bytes,

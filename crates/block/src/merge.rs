@@ -116,8 +116,7 @@ fn in_line<'a>(
     out.values = Vec::with_capacity(total);
     for chunk in wanted {
         let (seam, count) = (out.times.len(), chunk.count as usize);
-        chunk::decode_increasing_times(&chunk.times, &mut out.times)?;
-        check("times", out.times.len() - seam, count)?;
+        decode_times(chunk, &mut out.times)?;
         if seam > 0 && out.times.get(seam).is_some_and(|t| *t <= out.times[seam - 1]) {
             // The bounds beside the chunks are not those of their times.
             return Ok(false);
@@ -143,8 +142,7 @@ impl Cursor {
     fn open(chunk: &EncodedChunk, range: TimeRange) -> Result<Self> {
         let count = chunk.count as usize;
         let mut times = Vec::new();
-        chunk::decode_increasing_times(&chunk.times, &mut times)?;
-        check("times", times.len(), count)?;
+        decode_times(chunk, &mut times)?;
         let mut starts = Vec::new();
         if !chunk.starts.is_empty() {
             chunk::decode_starts(&chunk.starts, &times, &mut starts)?;
@@ -191,6 +189,20 @@ impl Cursor {
             }
         }
     }
+}
+
+/// Appends the times of a chunk's samples to `out`: those between its bounds
+/// where its vector has more.
+fn decode_times(chunk: &EncodedChunk, out: &mut Vec<i64>) -> Result<()> {
+    let (seam, count) = (out.len(), chunk.count as usize);
+    chunk::decode_increasing_times(&chunk.times, out)?;
+    if out.len() - seam > count {
+        let end = out[seam..].partition_point(|t| *t <= chunk.max_time);
+        out.truncate(seam + end);
+        let start = out[seam..].partition_point(|t| *t < chunk.min_time);
+        out.drain(seam..seam + start);
+    }
+    check("times", out.len() - seam, count)
 }
 
 fn check(what: &str, found: usize, expected: usize) -> Result<()> {

@@ -1,7 +1,8 @@
 //! `block.json`: what a block is, and how to check that its files are whole.
 //!
-//! It is written last and read by tools, by the rebuild of a catalog and by
-//! people; a query never needs it, because the catalog carries a [`BlockEntry`].
+//! It is written last, on one line, and read by tools, by the rebuild of a
+//! catalog and by people; a query never needs it, because the catalog carries
+//! a [`BlockEntry`].
 //!
 //! [`BlockEntry`]: crate::BlockEntry
 
@@ -16,7 +17,7 @@ use crate::{BlockError, Result};
 /// Name of the meta file inside a block.
 pub const BLOCK_JSON: &str = "block.json";
 /// The newest block format that this program reads, and the one it writes.
-pub const BLOCK_VERSION: u32 = 1;
+pub const BLOCK_VERSION: u32 = 2;
 /// The most bytes a `block.json` may have.
 const MAX_BLOCK_JSON: usize = 16 << 20;
 
@@ -100,7 +101,7 @@ pub struct BlockMeta {
 impl BlockMeta {
     /// The bytes of `block.json`.
     pub fn to_json(&self) -> Result<Vec<u8>> {
-        serde_json::to_vec_pretty(self)
+        serde_json::to_vec(self)
             .map_err(|e| BlockError::Encode { file: BLOCK_JSON.to_owned(), detail: e.to_string() })
     }
 

@@ -271,7 +271,7 @@ fn wrong_pushes_are_refused_by_name() {
 fn a_newer_block_is_refused() {
     let (_, files, _) = sample();
     let json = String::from_utf8(files["block.json"].clone()).expect("UTF-8");
-    let json = json.replace("\"version\": 1", "\"version\": 2");
+    let json = json.replace("\"version\":2", "\"version\":3");
     let error = BlockMeta::from_json(json.as_bytes()).expect_err("newer");
-    assert_eq!(error.to_string(), "block format version 2 is newer than 1, the newest known");
+    assert_eq!(error.to_string(), "block format version 3 is newer than 2, the newest known");
 }

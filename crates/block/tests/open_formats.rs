@@ -6,7 +6,8 @@ mod common;
 use std::path::Path;
 use std::process::Command;
 
-use common::{floats, histogram, labels, write};
+use common::{Input, floats, histogram, labels, write_as};
+use varve_block::Layout;
 use varve_model::{Exemplar, TimeRange, WINDOW_MS};
 
 #[test]
@@ -20,7 +21,7 @@ fn pyarrow_and_duckdb_agree_with_block_json() {
     }
     let mut inputs = Vec::new();
     for i in 0..200i64 {
-        let times: Vec<i64> = (1..100).map(|t| t * 90_000 + i % 2).collect();
+        let times: Vec<i64> = (1 + i % 5..100).map(|t| t * 90_000 + i % 2).collect();
         let (name, own, i_text) = (format!("m{}", i % 9), format!("own_{i}"), i.to_string());
         let case = ["case", "Case", "cAse"][i as usize % 3];
         let labels =
@@ -32,8 +33,14 @@ fn pyarrow_and_duckdb_agree_with_block_json() {
         }
         inputs.push(input);
     }
+    for layout in [Layout::default(), Layout { labels_from: 0, ..Layout::default() }] {
+        check(&mut inputs, layout);
+    }
+}
+
+fn check(inputs: &mut [Input], layout: Layout) {
     let dir = tempfile::tempdir().expect("dir");
-    write(dir.path(), TimeRange::new(0, 2 * WINDOW_MS), &mut inputs);
+    write_as(dir.path(), TimeRange::new(0, 2 * WINDOW_MS), inputs, layout);
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/open_formats.py");
     let output = Command::new("python3").arg(script).arg(dir.path()).output().expect("python3");
     let (out, err) =

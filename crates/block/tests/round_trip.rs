@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use common::{
     Input, SMALL, WINDOW, answer, floats, histogram, labels, matches, naive, reader, run, select,
-    write, write_as,
+    without_hints, write, write_as,
 };
 use futures::TryStreamExt;
 use proptest::prelude::*;
@@ -30,7 +30,7 @@ fn any_labels() -> impl Strategy<Value = Labels> {
     })
 }
 
-/// Times of one of a few targets, so that vectors are shared.
+/// Times of one of a few targets, so that vectors are shared, also in part.
 fn times(target: u8, count: usize) -> Vec<i64> {
     let step = 3 * WINDOW_MS / 200;
     (0..count as i64).map(|i| 1 + i64::from(target) * 7 + i * step).collect()
@@ -41,6 +41,7 @@ prop_compose! {
         labels in any_labels(),
         target in 0u8..3,
         count in 0usize..200,
+        late in prop_oneof![Just(0usize), 0usize..60],
         values in proptest::collection::vec(prop_oneof![
             Just(0.0), Just(stale_nan()), Just(f64::NAN), Just(-0.0), any::<f64>(), Just(1e9),
         ], 200),
@@ -49,7 +50,7 @@ prop_compose! {
         exemplars in proptest::collection::vec((1i64..3 * WINDOW_MS, any_labels()), 0..3),
     ) -> Input {
         let (mut floats, mut histograms) = (FloatSamples::default(), HistogramSamples::default());
-        for (i, t) in times(target, count).into_iter().enumerate() {
+        for (i, t) in times(target, count).into_iter().enumerate().skip(late) {
             match kinds[i % 3] {
                 0 => floats.push(t, values[i], starts[i]),
                 _ => histograms.push(t, histogram(i as u64), starts[i]),
@@ -107,7 +108,7 @@ proptest! {
             let found = answer(&reader, &matchers, range).expect("answer");
             let expected = naive(&inputs, &matchers, range);
             prop_assert_eq!(
-                common::without_hints(found), common::without_hints(expected), "{:?}", matchers);
+                without_hints(found), without_hints(expected), "{:?}", matchers);
             for s in select(&reader, &matchers, range).expect("select") {
                 prop_assert!(s.chunks.iter().all(|c| c.overlaps(&range)));
             }
@@ -213,6 +214,41 @@ fn equal_times_are_stored_once() {
     let found = answer(&reader(&block, dir.path()), &[], WINDOW).expect("answer");
     assert_eq!(found, naive(&inputs, &[], WINDOW));
     let shared = select(&reader(&block, dir.path()), &[], WINDOW).expect("select");
+    let first = shared[0].chunks[0].times.as_ptr();
+    assert!(shared.iter().all(|s| s.chunks[0].times.as_ptr() == first));
+}
+
+#[test]
+fn ends_and_beginnings_of_shared_times_are_not_stored() {
+    let times: Vec<i64> = (1..400).map(|i| i * 15_000 + i * i * 37 % 7_000).collect();
+    let mut inputs: Vec<Input> = (0..300)
+        .map(|i| {
+            let part = match i % 3 {
+                0 => &times[..],
+                1 => &times[i..],
+                _ => &times[..times.len() - i],
+            };
+            let mut input = floats(labels(&[("i", &i.to_string())]), part, |_| 1.0);
+            if i % 5 == 0 {
+                input.floats.starts = part.iter().map(|t| t / 60_000 * 60_000).collect();
+            }
+            if i % 30 == 7 {
+                part.iter().for_each(|t| input.histograms.push(*t, histogram(*t as u64), 0));
+                input.floats = FloatSamples::default();
+            }
+            input
+        })
+        .collect();
+    let dir = tempfile::tempdir().expect("dir");
+    let block = write(dir.path(), WINDOW, &mut inputs);
+    let size = block.entry.size();
+    assert!(size < 40 << 10, "300 series of one target have {size} bytes");
+    let reader = reader(&block, dir.path());
+    for range in [WINDOW, TimeRange::new(times[120], times[121]), TimeRange::new(0, times[20])] {
+        let found = answer(&reader, &[], range).expect("answer");
+        assert_eq!(without_hints(found), without_hints(naive(&inputs, &[], range)), "{range:?}");
+    }
+    let shared = select(&reader, &[], WINDOW).expect("select");
     let first = shared[0].chunks[0].times.as_ptr();
     assert!(shared.iter().all(|s| s.chunks[0].times.as_ptr() == first));
 }

@@ -169,6 +169,32 @@ fn hints_do_not_survive_a_seam() {
 }
 
 #[test]
+fn a_shared_vector_may_have_more_times() {
+    let times: Vec<i64> = (1..=9).collect();
+    let mut shared = Vec::new();
+    chunk::encode_times(&times, &mut shared);
+    for histograms in [false, true] {
+        for (from, to) in [(1, 9), (1, 4), (6, 9), (3, 7), (5, 5)] {
+            let own: Vec<(i64, f64)> = (from..=to).map(|t| (t, t as f64)).collect();
+            let mut chunk = float_chunk(&own, (0, 0));
+            chunk.times = shared.clone().into();
+            let mut chunks = vec![chunk];
+            if histograms {
+                chunks.push(histogram_chunk(&[(20, 1)], (0, 0)));
+            }
+            for range in [TimeRange::ALL, TimeRange::new(3, 6)] {
+                let (floats, _) = merge_chunks(&chunks, range).expect("merge");
+                let expected: Vec<(i64, f64)> =
+                    own.iter().copied().filter(|(t, _)| range.contains(*t)).collect();
+                let found: Vec<(i64, f64)> =
+                    floats.times.iter().copied().zip(floats.values.iter().copied()).collect();
+                assert_eq!(found, expected, "{from} to {to} in {range:?}");
+            }
+        }
+    }
+}
+
+#[test]
 fn columns_that_do_not_fit_are_corrupt() {
     let good = float_chunk(&[(1, 1.0), (2, 2.0)], (0, 0));
     let check = |change: &dyn Fn(&mut EncodedChunk), expected: &str| {
@@ -179,6 +205,8 @@ fn columns_that_do_not_fit_are_corrupt() {
         assert!(error.to_string().contains(expected), "{error}");
     };
     check(&|c| c.count = 3, "2 times for 3 samples");
+    check(&|c| c.count = 1, "2 times for 1 samples");
+    check(&|c| (c.count, c.max_time) = (1, 0), "0 times for 1 samples");
     let three = float_chunk(&[(1, 1.0), (2, 2.0), (3, 3.0)], (0, 0));
     check(&|c| c.values = three.values.clone(), "3 values for 2 samples");
     check(&|c| c.times = bytes::Bytes::new(), "chunk");

@@ -134,7 +134,10 @@ impl BlockReader {
     /// the first `limit` of them (0 = no limit).
     pub async fn label_names(&self, matchers: Vec<Matcher>, limit: usize) -> Result<Vec<String>> {
         if matchers.is_empty() {
-            return vocabulary::names(&self.inner.need(LABELS).await?, limit).await;
+            return match self.inner.open(LABELS).await? {
+                Some(source) => vocabulary::names(&source, limit).await,
+                None => vocabulary::names_of_series(&self.inner.need(SERIES).await?, limit).await,
+            };
         }
         let mut names = FirstOf::new(limit);
         let mut series = self.series(matchers, 0);
@@ -155,7 +158,13 @@ impl BlockReader {
         limit: usize,
     ) -> Result<Vec<String>> {
         if matchers.is_empty() {
-            return vocabulary::values(&self.inner.need(LABELS).await?, name, limit).await;
+            return match self.inner.open(LABELS).await? {
+                Some(source) => vocabulary::values(&source, name, limit).await,
+                None => {
+                    let source = self.inner.need(SERIES).await?;
+                    vocabulary::values_of_series(&source, name, limit).await
+                }
+            };
         }
         let mut values = FirstOf::new(limit);
         if !self.inner.entry.matches_names(&matchers) {

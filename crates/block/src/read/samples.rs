@@ -182,7 +182,6 @@ impl Chunks {
             .as_ref()
             .ok_or_else(|| BlockError::corrupt(TIMESTAMPS, "it is missing"))?;
         let vectors = self.vectors(source, ids).await?;
-        let mut parts: HashMap<(i32, u32, u32), Bytes> = HashMap::new();
         for row in rows {
             let Some((id, first)) = row.shared else {
                 continue;
@@ -190,15 +189,13 @@ impl Chunks {
             let (whole, bytes) = vectors.get(&id).ok_or_else(|| {
                 BlockError::corrupt(TIMESTAMPS, format!("vector {id} is missing"))
             })?;
-            let count = row.chunk.count;
-            row.chunk.times = match parts.get(&(id, first, count)) {
-                Some(part) => part.clone(),
-                None => {
-                    let part = part(bytes, *whole, first, count)?;
-                    parts.insert((id, first, count), part.clone());
-                    part
-                }
-            };
+            let end = u64::from(first) + u64::from(row.chunk.count);
+            if end > u64::from(*whole) {
+                let detail = format!("times {first} to {end} of {whole} in vector {id}");
+                return Err(BlockError::corrupt(SAMPLES, detail));
+            }
+            // The row's bounds say which of the times are its own.
+            row.chunk.times = bytes.clone();
         }
         Ok(())
     }
@@ -238,23 +235,6 @@ impl Chunks {
         }
         Ok(found)
     }
-}
-
-/// Coded times `first..first + count` of a vector of `whole` times.
-fn part(bytes: &Bytes, whole: u32, first: u32, count: u32) -> Result<Bytes> {
-    if (first, count) == (0, whole) {
-        return Ok(bytes.clone());
-    }
-    let mut times = Vec::new();
-    chunk::decode_times(bytes, &mut times)?;
-    let range = first as usize..first as usize + count as usize;
-    let Some(times) = times.get(range) else {
-        let detail = format!("times {first} to {} of {} are missing", first + count, times.len());
-        return Err(BlockError::corrupt(TIMESTAMPS, detail));
-    };
-    let mut out = Vec::new();
-    chunk::encode_times(times, &mut out);
-    Ok(out.into())
 }
 
 async fn read_vectors(source: &Source, ids: &BTreeSet<i32>) -> Result<HashMap<i32, (u32, Bytes)>> {

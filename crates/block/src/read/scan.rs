@@ -281,7 +281,8 @@ impl Test {
     }
 }
 
-fn parse_rest(bytes: &[u8]) -> Result<Labels> {
+/// The labels that `rest` holds.
+pub(super) fn parse_rest(bytes: &[u8]) -> Result<Labels> {
     if bytes.is_empty() {
         return Ok(Labels::empty());
     }

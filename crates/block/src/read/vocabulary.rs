@@ -1,5 +1,6 @@
 //! Label names and values from `labels.parquet`, which is sorted: no series is
-//! looked at.
+//! looked at. Small blocks do not have it; their names are those of the columns
+//! of `series.parquet` and what `rest` holds.
 
 use std::sync::Arc;
 
@@ -10,11 +11,12 @@ use parquet::arrow::arrow_reader::RowGroupSelection;
 use parquet::arrow::async_reader::ParquetRecordBatchStreamBuilder;
 use varve_model::Matcher;
 
-use super::column::column;
+use super::column::{Coded, column};
 use super::prune::select_rows;
+use super::scan::parse_rest;
 use super::source::{Source, batches, from_parquet};
-use crate::Result;
-use crate::schema::LABELS;
+use crate::schema::{LABEL_PREFIX, LABELS, REST, SERIES};
+use crate::{BlockError, Result};
 
 /// Rows of a batch.
 const BATCH_ROWS: usize = 4096;
@@ -90,6 +92,78 @@ pub(super) async fn values(source: &Source, name: &str, limit: usize) -> Result<
         }
     }
     Ok(out)
+}
+
+/// The first `limit` label names (0 = all), sorted, of a block without
+/// `labels.parquet`. Some series has the label of each column.
+pub(super) async fn names_of_series(source: &Source, limit: usize) -> Result<Vec<String>> {
+    let mut out = FirstOf::new(limit);
+    for column in source.metadata.parquet_schema().columns() {
+        if let Some(name) = column.name().strip_prefix(LABEL_PREFIX) {
+            out.add(name);
+        }
+    }
+    let add = |rest: &Coded<'_>, key: i32| {
+        parse_rest(rest.binary(key))?.iter().for_each(|(name, _)| out.add(name));
+        Ok(())
+    };
+    each_code(source, REST, add).await?;
+    Ok(out.into_vec())
+}
+
+/// The first `limit` values (0 = all) of one label, sorted, of a block without
+/// `labels.parquet`.
+pub(super) async fn values_of_series(
+    source: &Source,
+    name: &str,
+    limit: usize,
+) -> Result<Vec<String>> {
+    let mut out = FirstOf::new(limit);
+    let own = format!("{LABEL_PREFIX}{name}");
+    let is_own = source.metadata.parquet_schema().columns().iter().any(|c| c.name() == own);
+    let mut add = |value: &str| {
+        if !value.is_empty() {
+            out.add(value);
+        }
+    };
+    if is_own {
+        each_code(source, &own, |column, key| Ok(add(column.text(key)))).await?;
+    } else {
+        let add = |rest: &Coded<'_>, key| Ok(add(parse_rest(rest.binary(key))?.get(name)));
+        each_code(source, REST, add).await?;
+    }
+    Ok(out.into_vec())
+}
+
+/// Calls `add` with each code that the rows of a dictionary-coded column of
+/// `series.parquet` have, about once.
+async fn each_code(
+    source: &Source,
+    name: &str,
+    mut add: impl FnMut(&Coded<'_>, i32) -> Result<()>,
+) -> Result<()> {
+    let metadata = source.metadata.clone();
+    let columns = metadata.parquet_schema().columns();
+    let missing = || BlockError::corrupt(SERIES, format!("column {name:?} is missing"));
+    // By position: a path would be split at the dots of a name.
+    let position = columns.iter().position(|c| c.name() == name).ok_or_else(missing)?;
+    let mask = ProjectionMask::leaves(metadata.parquet_schema(), [position]);
+    let stream = ParquetRecordBatchStreamBuilder::new_with_metadata(source.clone(), metadata)
+        .with_batch_size(BATCH_ROWS)
+        .with_projection(mask)
+        .build()
+        .map_err(|e| from_parquet(SERIES, e))?;
+    let mut stream = batches(SERIES, stream);
+    while let Some(batch) = stream.try_next().await? {
+        let column = Coded::new(SERIES, batch.columns().first().ok_or_else(missing)?)?;
+        let mut seen = vec![false; column.values.len()];
+        for &key in column.keys {
+            if !std::mem::replace(&mut seen[key as usize], true) {
+                add(&column, key)?;
+            }
+        }
+    }
+    Ok(())
 }
 
 /// A sorted set that keeps only its first `limit` members (0 = all).

@@ -14,7 +14,7 @@ use varve_model::Labels;
 
 use super::Layout;
 use super::parquet::{FileWriter, delta, path, properties};
-use super::spool::{Spool, SpoolReader};
+use super::spool::{BUFFER, Spool, SpoolReader};
 use super::vocabulary::Vocabulary;
 use crate::order::SORT_LABELS;
 use crate::schema::{self, LABEL_PREFIX, REST};
@@ -74,7 +74,7 @@ impl SeriesSpool {
         }
         let mut file = FileWriter::create(dir, schema::SERIES, schema::series(&names), p.build())?;
         let mut rows = Rows::new(vocabulary, &columns);
-        let mut spool = self.spool.read_back()?;
+        let mut spool = self.spool.read_back(BUFFER)?;
         while !spool.is_done() {
             rows.read(&mut spool)?;
             if rows.rows.len() >= BATCH_ROWS {

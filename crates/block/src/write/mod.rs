@@ -9,6 +9,7 @@ mod columns;
 mod extras;
 mod parquet;
 mod samples;
+mod slices;
 mod spool;
 mod times;
 mod vocabulary;
@@ -107,12 +108,20 @@ pub struct Layout {
     /// Bytes at which a label column's dictionary is full; the values that
     /// follow in its row group are written plain.
     pub dictionary_bytes: usize,
+    /// Series from which on a block has a `labels.parquet`: with fewer, the
+    /// columns of `series.parquet` answer for names and values as fast.
+    pub labels_from: u64,
 }
 
 impl Default for Layout {
     fn default() -> Self {
-        let (row_group_rows, page_rows) = (1 << 18, 8 << 10);
-        Self { row_group_rows, page_rows, page_bytes: 128 << 10, dictionary_bytes: 64 << 20 }
+        Self {
+            row_group_rows: 1 << 18,
+            page_rows: 8 << 10,
+            page_bytes: 128 << 10,
+            dictionary_bytes: 64 << 20,
+            labels_from: 1 << 10,
+        }
     }
 }
 
@@ -129,7 +138,7 @@ pub struct FinishedBlock {
 }
 
 /// Writes one block. Memory is bounded by its label names and values, its
-/// distinct timestamp vectors (some 60 bytes each) and its metadata; all else
+/// distinct timestamp vectors (some 90 bytes each) and its metadata; all else
 /// goes through temporary files in the same directory.
 ///
 /// A writer that is dropped, or that returned an error, leaves files behind:
@@ -261,7 +270,9 @@ impl BlockWriter {
         written.push(self.samples.write(&self.dir, layout, &mut times)?);
         drop(times);
         written.push(self.series.write(&self.dir, layout, &self.vocabulary)?);
-        written.push(self.vocabulary.write(&self.dir, layout)?);
+        if self.counts.series >= layout.labels_from {
+            written.push(self.vocabulary.write(&self.dir, layout)?);
+        }
         written.extend(self.exemplars.finish()?);
         written.extend(extras::write_metadata(&self.dir, layout, &self.metadata)?);
 

@@ -11,7 +11,7 @@ use arrow_array::{ArrayRef, Int32Array, Int64Array};
 
 use super::Layout;
 use super::parquet::{FileWriter, delta, path, properties, zstd};
-use super::spool::{Spool, SpoolReader};
+use super::spool::{BUFFER, Spool, SpoolReader};
 use super::times::Times;
 use crate::{ChunkKind, FileMeta, Result, schema};
 
@@ -76,7 +76,7 @@ impl SamplesSpool {
             .set_column_dictionary_enabled(path("count"), true)
             .set_write_batch_size(layout.page_rows.clamp(1, 64));
         let mut file = FileWriter::create(dir, schema::SAMPLES, schema::samples(), p.build())?;
-        let mut spool = self.spool.read_back()?;
+        let mut spool = self.spool.read_back(BUFFER)?;
         let mut batch = Batch::default();
         while !spool.is_done() {
             batch.read(&mut spool, times)?;
@@ -96,6 +96,7 @@ struct Batch {
     kind: Vec<i32>,
     count: Vec<i32>,
     ts_id: Vec<i32>,
+    ts_first: Vec<i32>,
     times: BinaryBuilder,
     chunk: BinaryBuilder,
     starts: BinaryBuilder,
@@ -116,7 +117,9 @@ impl Batch {
         self.chunk.append_value(&self.buffer);
         spool.bytes(&mut self.buffer, starts)?;
         self.starts.append_value(&self.buffer);
-        self.ts_id.push(times.resolve(vector, &mut self.buffer)?);
+        let place = times.resolve(vector, &mut self.buffer)?;
+        self.ts_id.push(place.id);
+        self.ts_first.push(place.first);
         self.times.append_value(&self.buffer);
         self.bytes += chunk + starts + self.buffer.len();
         Ok(())
@@ -125,9 +128,9 @@ impl Batch {
     fn take(&mut self) -> Vec<ArrayRef> {
         self.bytes = 0;
         let [series, window, min, max] = std::mem::take(&mut self.longs).map(Int64Array::from);
-        let [kind, count, ts_id] = [&mut self.kind, &mut self.count, &mut self.ts_id]
-            .map(|column| Int32Array::from(std::mem::take(column)));
-        let ts_first = Int32Array::from(vec![0; ts_id.values().len()]);
+        let ints = [&mut self.kind, &mut self.count, &mut self.ts_id, &mut self.ts_first];
+        let [kind, count, ts_id, ts_first] =
+            ints.map(|column| Int32Array::from(std::mem::take(column)));
         vec![
             Arc::new(series),
             Arc::new(window),

@@ -7,6 +7,9 @@ use std::path::{Path, PathBuf};
 
 use crate::{BlockError, Result};
 
+/// Bytes that are written, or read in order, at a time.
+pub(super) const BUFFER: usize = 1 << 18;
+
 /// A file that is appended to, then read back.
 pub(super) struct Spool {
     path: PathBuf,
@@ -18,7 +21,7 @@ impl Spool {
     pub(super) fn create(dir: &Path, name: &str) -> Result<Self> {
         let path = dir.join(name);
         let file = File::create_new(&path).map_err(BlockError::io("create", &path))?;
-        Ok(Self { path, out: BufWriter::with_capacity(1 << 18, file), len: 0 })
+        Ok(Self { path, out: BufWriter::with_capacity(BUFFER, file), len: 0 })
     }
 
     /// Bytes written so far.
@@ -32,11 +35,12 @@ impl Spool {
         Ok(())
     }
 
-    pub(super) fn read_back(mut self) -> Result<SpoolReader> {
+    /// Ends the file; what follows reads so many bytes at a time.
+    pub(super) fn read_back(mut self, buffer: usize) -> Result<SpoolReader> {
         self.out.flush().map_err(BlockError::io("write", &self.path))?;
         let file = File::open(&self.path).map_err(BlockError::io("open", &self.path))?;
         Ok(SpoolReader {
-            input: BufReader::with_capacity(1 << 18, file),
+            input: BufReader::with_capacity(buffer, file),
             at: 0,
             len: self.len,
             path: self.path,

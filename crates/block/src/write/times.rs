@@ -1,8 +1,9 @@
 //! Timestamp vectors, shared by content.
 //!
-//! The series of one scrape target have equal times. A vector with at least
-//! [`MIN_USERS`] users goes to `timestamps.parquet` once; others go inline into
-//! the rows that use them. Only hashes stay in memory.
+//! The series of one scrape target have equal times, or the end or beginning
+//! of them. A vector with at least [`MIN_USERS`] users goes to
+//! `timestamps.parquet` once; others go inline into the rows that use them.
+//! Only hashes stay in memory.
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -13,6 +14,7 @@ use xxhash_rust::xxh3::xxh3_128;
 
 use super::Layout;
 use super::parquet::{FileWriter, delta, properties};
+use super::slices::{self, Slice};
 use super::spool::{Spool, SpoolReader};
 use crate::schema::{self, INLINE};
 use crate::{FileMeta, Result, chunk};
@@ -23,12 +25,19 @@ const MIN_USERS: u32 = 4;
 const BATCH_ROWS: usize = 1024;
 const BATCH_BYTES: usize = 8 << 20;
 
-struct Vector {
+/// Bytes read at a time where vectors are read out of order.
+const SEEK_BYTES: usize = 8 << 10;
+
+/// One distinct vector.
+pub(super) struct Vector {
     /// Where its coded bytes lie in the spool.
-    offset: u64,
-    len: u32,
-    count: u32,
-    users: u32,
+    pub(super) offset: u64,
+    pub(super) len: u32,
+    pub(super) count: u32,
+    /// Rows that have these times.
+    pub(super) users: u32,
+    pub(super) first: i64,
+    pub(super) last: i64,
 }
 
 /// Collects the vectors of a block.
@@ -44,6 +53,8 @@ pub(super) struct TimesSpool {
 pub(super) struct Times {
     spool: SpoolReader,
     vectors: Vec<Vector>,
+    /// The vector whose times each has.
+    slices: Vec<Slice>,
     /// Row of each vector in `timestamps.parquet`, or [`INLINE`].
     ids: Vec<i32>,
 }
@@ -71,26 +82,52 @@ impl TimesSpool {
         self.coded.clear();
         chunk::encode_times(times, &mut self.coded);
         let id = self.vectors.len() as u32;
+        let (first, last) = times.first().zip(times.last()).map_or((0, 0), |(f, l)| (*f, *l));
         let (offset, len) = (self.spool.len(), self.coded.len() as u32);
         self.spool.write(&self.coded)?;
-        self.vectors.push(Vector { offset, len, count, users: 1 });
+        self.vectors.push(Vector { offset, len, count, users: 1, first, last });
         self.ids.insert(key, id);
         Ok(id)
     }
 
     /// Ends the collection and numbers the shared vectors.
     pub(super) fn finish(self) -> Result<Times> {
+        let vectors = self.vectors;
+        let mut spool = self.spool.read_back(SEEK_BYTES)?;
+        let mut coded = self.coded;
+        let slices = slices::find(&vectors, |v, times| {
+            read(&mut spool, &vectors[v as usize], &mut coded)?;
+            Ok(chunk::decode_times(&coded, times)?)
+        })?;
+        spool.rewind()?;
+        let mut users = vec![0u32; vectors.len()];
+        for (vector, slice) in vectors.iter().zip(&slices) {
+            users[slice.whole as usize] += vector.users;
+        }
         let mut next = 0;
-        let number = |v: &Vector| {
-            if v.users < MIN_USERS {
+        let number = |users: &u32| {
+            if *users < MIN_USERS {
                 return INLINE;
             }
             next += 1;
             next - 1
         };
-        let ids = self.vectors.iter().map(number).collect();
-        Ok(Times { spool: self.spool.read_back()?, vectors: self.vectors, ids })
+        let ids = users.iter().map(number).collect();
+        Ok(Times { spool, vectors, slices, ids })
     }
+}
+
+fn read(spool: &mut SpoolReader, vector: &Vector, out: &mut Vec<u8>) -> Result<()> {
+    spool.seek(vector.offset)?;
+    spool.bytes(out, vector.len as usize)
+}
+
+/// Where the times of a row are.
+pub(super) struct Place {
+    /// Row of `timestamps.parquet`, or [`INLINE`].
+    pub(super) id: i32,
+    /// The first of its times that the row uses.
+    pub(super) first: i32,
 }
 
 impl Times {
@@ -135,20 +172,20 @@ impl Times {
         file.write(vec![ids, counts, times])
     }
 
-    /// How a row refers to vector `i`: its row in `timestamps.parquet`, or
-    /// [`INLINE`] with the coded times in `inline`.
-    pub(super) fn resolve(&mut self, i: u32, inline: &mut Vec<u8>) -> Result<i32> {
+    /// How a row refers to vector `i`; the coded times are in `inline` when
+    /// they are not in `timestamps.parquet`.
+    pub(super) fn resolve(&mut self, i: u32, inline: &mut Vec<u8>) -> Result<Place> {
         inline.clear();
-        let id = self.ids[i as usize];
-        if id == INLINE {
-            self.read(i as usize, inline)?;
+        let Slice { whole, from } = self.slices[i as usize];
+        let id = self.ids[whole as usize];
+        if id != INLINE {
+            return Ok(Place { id, first: from as i32 });
         }
-        Ok(id)
+        self.read(i as usize, inline)?;
+        Ok(Place { id, first: 0 })
     }
 
     fn read(&mut self, i: usize, out: &mut Vec<u8>) -> Result<()> {
-        let Vector { offset, len, .. } = self.vectors[i];
-        self.spool.seek(offset)?;
-        self.spool.bytes(out, len as usize)
+        read(&mut self.spool, &self.vectors[i], out)
     }
 }

@@ -68,9 +68,14 @@ pub(crate) fn write(dir: &Path, range: TimeRange, inputs: &mut [Input]) -> Finis
     write_as(dir, range, inputs, Layout::default())
 }
 
-/// Pages and row groups so small that few series have many.
-pub(crate) const SMALL: Layout =
-    Layout { row_group_rows: 7, page_rows: 2, page_bytes: 300, dictionary_bytes: 12 };
+/// Pages and row groups so small that few series have many, and all files.
+pub(crate) const SMALL: Layout = Layout {
+    row_group_rows: 7,
+    page_rows: 2,
+    page_bytes: 300,
+    dictionary_bytes: 12,
+    labels_from: 0,
+};
 
 pub(crate) fn write_as(
     dir: &Path,
