@@ -127,9 +127,16 @@ pub(super) async fn values_of_series(
         }
     };
     if is_own {
-        each_code(source, &own, |column, key| Ok(add(column.text(key)))).await?;
+        let add = |column: &Coded<'_>, key: i32| {
+            add(column.text(key));
+            Ok(())
+        };
+        each_code(source, &own, add).await?;
     } else {
-        let add = |rest: &Coded<'_>, key| Ok(add(parse_rest(rest.binary(key))?.get(name)));
+        let add = |rest: &Coded<'_>, key: i32| {
+            add(parse_rest(rest.binary(key))?.get(name));
+            Ok(())
+        };
         each_code(source, REST, add).await?;
     }
     Ok(out.into_vec())
