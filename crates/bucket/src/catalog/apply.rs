@@ -238,7 +238,7 @@ impl Inner {
         refs.retain(|l| l.blocks > 0 || l.changed_ms > oldest);
         self.put_leaves(base.tenant(), &written).await?;
         let requests = u32::from(!written.is_empty());
-        Ok(Written { manifest: manifest, requests })
+        Ok(Written { manifest, requests })
     }
 
     async fn put_leaves(
