@@ -42,7 +42,7 @@ fn crashes_lose_nothing_that_was_acknowledged() {
     let first = seed.unwrap_or(0);
     let count = match (seed, crashes) {
         (Some(_), None) => 1,
-        (_, crashes) => crashes.unwrap_or(8000).div_ceil(LIVES),
+        (_, crashes) => crashes.unwrap_or(10_000).div_ceil(LIVES),
     };
     let began = Instant::now();
     let mut told = Vec::new();
