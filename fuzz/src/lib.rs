@@ -4,5 +4,7 @@
 //! promise, a file of three lines in `fuzz_targets/`, a `[[bin]]` in the manifest.
 
 pub mod block;
+pub mod catalog;
 pub mod chunk;
+pub mod head;
 pub mod wire;

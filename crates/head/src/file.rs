@@ -18,6 +18,8 @@ pub(crate) struct SealFile {
     pub(crate) id: u64,
     pub(crate) path: PathBuf,
     pub(crate) file: Arc<dyn DiskFile>,
+    /// Bytes in it.
+    pub(crate) len: u64,
     /// What its chunks have in common.
     pub(crate) sections: Vec<Section>,
 }

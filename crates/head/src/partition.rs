@@ -24,8 +24,8 @@ use crate::stats::PartitionStats;
 use crate::task::{self, Place, Shared};
 use crate::waiters::Waiters;
 use crate::{
-    AppendLimits, AppendOutcome, Cut, CutKey, CutRead, FamilyMetadata, HeadAnswer, HeadConfig,
-    HeadError, HeadRead, Metrics, Result, SeriesExemplars,
+    AppendLimits, AppendOutcome, Cut, CutKey, CutRead, DiskUse, FamilyMetadata, HeadAnswer,
+    HeadConfig, HeadError, HeadRead, Metrics, Result, SeriesExemplars,
 };
 
 /// The head of one ingest partition.
@@ -186,10 +186,29 @@ impl Partition {
     /// # Errors
     /// When the disk is full or fails: the partition goes on without the seal.
     pub async fn seal(&self) -> Result<()> {
+        self.run_seal(false).await
+    }
+
+    /// As [`Partition::seal`], on a disk that is short of room: what has
+    /// shipped leaves at once, whatever the hold time, chunks are not merged,
+    /// and names of series that are gone are kept less long.
+    ///
+    /// # Errors
+    /// As those of a seal.
+    pub async fn seal_for_room(&self) -> Result<()> {
+        self.run_seal(true).await
+    }
+
+    async fn run_seal(&self, short: bool) -> Result<()> {
         let inner = Arc::clone(&self.inner);
         // A caller that goes away must not stop a seal in the middle.
-        let task = tokio::spawn(async move { inner.seal().await });
+        let task = tokio::spawn(async move { inner.seal(short).await });
         task.await.map_err(|_| self.inner.shared.stopped())?
+    }
+
+    /// What the partition takes of the disk, and is about to.
+    pub fn disk_use(&self) -> DiskUse {
+        DiskUse::of(&self.inner.shared.state.read(), self.inner.log.held_bytes())
     }
 
     /// Bytes of memory that were taken since the last seal: about what the
@@ -337,7 +356,7 @@ impl Inner {
         now_ms >= last_ms.saturating_add(millis(self.config.late_cut_interval))
     }
 
-    async fn seal(&self) -> Result<()> {
+    async fn seal(&self, short: bool) -> Result<()> {
         let _one = self.sealing.lock().await;
         let started = self.clock.monotonic();
         let now = self.clock.now_ms();
@@ -346,24 +365,26 @@ impl Inner {
             let sealer = self.sealer.lock();
             let in_files = |end| sealer.chunks.values().any(|f| f.holds(end));
             state.windows.prune(now, millis(self.config.late_cut_interval), in_files);
-            let release = state.windows.releasable(now, millis(self.config.hold));
+            let hold = if short { 0 } else { millis(self.config.hold) };
+            let release = state.windows.releasable(now, hold);
             if release.is_empty() && state.applied == state.sealed {
                 return Ok(());
             }
             release
         };
         let entry = SealEntry { at_ms: now, release };
-        let Applied::Seal(job) = self.propose(EntryKind::Seal, entry.encode()).await? else {
+        let Applied::Seal(mut job) = self.propose(EntryKind::Seal, entry.encode()).await? else {
             return Err(self.shared.stopped());
         };
+        job.short = short;
         let (sealer, shared) = (Arc::clone(&self.sealer), Arc::clone(&self.shared));
         let write = move || sealer.lock().write(*job, &shared.state);
-        let Written { index, file, placements, named, bytes } =
+        let Written { file, placements, settled, bytes } =
             blocking(self.shared.partition, write).await??;
-        let (done, placed) = oneshot::channel();
+        let (index, (done, placed)) = (settled.index, oneshot::channel());
         let file = file.map(|(place, file)| Place::File(place, file));
         let series = placements.into_iter().map(|(id, placement)| Place::Series(id, placement));
-        let done = Place::Done(index, named, done);
+        let done = Place::Done(settled, done);
         for place in file.into_iter().chain(series).chain([done]) {
             self.places.send(place).map_err(|_| self.shared.stopped())?;
         }

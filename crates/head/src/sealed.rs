@@ -116,6 +116,11 @@ impl Files {
         }
     }
 
+    /// All files.
+    pub(crate) fn all(&self) -> impl Iterator<Item = &SealFile> {
+        self.0.iter().flatten().map(|file| &**file)
+    }
+
     /// The place that the next file is to get; `None` when all are taken.
     pub(crate) fn free(&self) -> Option<u16> {
         let at = self.0.iter().position(Option::is_none).unwrap_or(self.0.len());

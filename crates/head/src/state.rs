@@ -37,6 +37,10 @@ pub(crate) struct State {
     pub(crate) removals: u64,
     /// What the sealed chunks of all series lie in.
     pub(crate) files: Files,
+    /// Bytes of the last seal's manifest.
+    pub(crate) manifest_len: u64,
+    /// Bytes of the files that name series.
+    pub(crate) series_len: u64,
 }
 
 /// A decoded entry.
@@ -102,6 +106,8 @@ impl Default for State {
             settled: 0,
             removals: 0,
             files: Files::default(),
+            manifest_len: 0,
+            series_len: 0,
         }
     }
 }

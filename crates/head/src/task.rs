@@ -3,7 +3,6 @@
 //! It alone changes the state (sealed chunks find their place through it
 //! too), so that what it read before locking is still true when it writes.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use parking_lot::RwLock;
@@ -14,7 +13,7 @@ use varve_model::TenantId;
 
 use crate::file::SealFile;
 use crate::offered::{Offer, Offered};
-use crate::seal::{Job, Placement};
+use crate::seal::{Job, Placement, Settled};
 use crate::state::{Applied, Command, State};
 use crate::tenant::{self, Loaded};
 use crate::waiters::Waiters;
@@ -38,8 +37,8 @@ pub(crate) enum Place {
     File(u16, Arc<SealFile>),
     /// Where the chunks of some series are.
     Series(TenantId, Placement),
-    /// That was all: the index of the seal, and the files that count.
-    Done(u64, BTreeSet<u64>, oneshot::Sender<()>),
+    /// That was all.
+    Done(Settled, oneshot::Sender<()>),
 }
 
 impl Shared {
@@ -55,10 +54,12 @@ impl Shared {
         match place {
             Place::File(place, file) => state.files.set(place, file),
             Place::Series(tenant, placement) => state.place(&tenant, &placement),
-            Place::Done(index, named, done) => {
-                state.sealed = index;
+            Place::Done(settled, done) => {
+                state.sealed = settled.index;
                 state.settled = state.memory();
-                state.files.retain(|file| named.contains(&file.id));
+                state.files.retain(|file| settled.named.contains(&file.id));
+                state.manifest_len = settled.manifest_len;
+                state.series_len = settled.series_len;
                 // Whoever sealed may have gone away.
                 let _ = done.send(());
             }

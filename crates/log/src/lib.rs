@@ -13,8 +13,8 @@ mod partition;
 mod segment;
 
 pub use disk::{
-    Crash, Disk, DiskFile, RealDisk, SimDisk, Space, Stat, Unsynced, is_full, read_file,
-    write_file_atomic,
+    Crash, Disk, DiskFile, PreparedFile, RealDisk, SimDisk, Space, Stat, Unsynced, is_full,
+    prepare_file, read_file, write_file_atomic,
 };
 pub use entry::{Entry, EntryKind, Position};
 pub use error::LogError;

@@ -53,6 +53,9 @@ pub trait PartitionLog: Send + Sync {
     /// beyond the last entry means all.
     async fn purge(&self, index: u64) -> Result<(), LogError>;
 
+    /// Bytes on this disk of the entries that are not purged.
+    fn held_bytes(&self) -> u64;
+
     /// An index that no append acknowledged before this call exceeds: whoever
     /// has applied up to it sees all of them.
     async fn read_barrier(&self) -> Result<u64, LogError>;

@@ -14,10 +14,9 @@ impl Ingester {
         request: v1::AppendRequest,
     ) -> Result<v1::AppendResponse> {
         let hosted = self.hosted(request.partition)?;
-        self.check_disk()?;
+        self.check_disk(request.batch.len())?;
         let admitted = self.admission.admit(&request.tenant, request.batch.len()).await;
         let admitted = admitted.inspect_err(|_| self.metrics.refused_room.inc())?;
-        self.disk.coming(request.batch.len());
         let limits = AppendLimits {
             max_series: request.max_series,
             out_of_order_window_ms: request.out_of_order_window_ms,

@@ -41,8 +41,10 @@ pub struct Config {
     /// Whether a graceful shutdown ships everything first. Takes as long as
     /// the uploads, makes small blocks, and leaves the node empty.
     pub ship_on_shutdown: bool,
-    /// Share of the disk in use from which writes are refused (503), so that
-    /// sealing and shipping can still make room. Senders retry.
+    /// Share of the disk in use from which writes are refused (503); senders
+    /// retry. Below it they are refused too while what the next seal and the
+    /// largest block will take is not free. With 1 nothing is kept free: the
+    /// disk may then be so full that only its owner can make room.
     pub disk_high_water: f64,
     /// Length of a log segment file.
     pub log_segment: ByteSize,

@@ -24,11 +24,13 @@ pub enum IngesterError {
     Unshipped(u32),
     /// The disk is so full that nothing more is taken.
     #[error(
-        "disk is {used:.1} % full, appends are refused from {limit:.1} % (setting ingester.disk_high_water)"
+        "disk is {used:.1} % full, and {reserve:.1} % are kept for the next seal and block: appends are refused from {limit:.1} % on, and while that much is not free (setting ingester.disk_high_water)"
     )]
     DiskFull {
         /// Percent in use.
         used: f64,
+        /// Percent that sealing and shipping need.
+        reserve: f64,
         /// Percent from which appends are refused.
         limit: f64,
     },

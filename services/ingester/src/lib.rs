@@ -18,6 +18,7 @@ mod error;
 mod grpc;
 mod lookups;
 mod metrics;
+mod relief;
 mod scope;
 mod seal;
 mod select;

@@ -20,6 +20,8 @@ pub(crate) struct Metrics {
     pub append_bytes: IntGauge,
     /// Share of the disk in use.
     pub disk_used: Gauge,
+    /// Share of the disk that is kept for the next seal and block.
+    pub disk_reserve: Gauge,
     /// Seals that failed.
     pub seal_failures: IntCounter,
     /// Cuts shipped.
@@ -84,6 +86,13 @@ impl Metrics {
             disk_used: add(
                 registry,
                 Gauge::new("varve_ingester_disk_used_ratio", "Share of the disk in use."),
+            )?,
+            disk_reserve: add(
+                registry,
+                Gauge::new(
+                    "varve_ingester_disk_reserve_ratio",
+                    "Share of the disk that is kept for the next seal and block.",
+                ),
             )?,
             seal_failures: counter("seal_failures_total", "Seals that failed.")?,
             cuts_shipped: counter("cuts_shipped_total", "Cuts shipped.")?,

@@ -22,7 +22,7 @@ use crate::error::Result;
 use crate::start::{Hosted, Ingester};
 
 /// The first pause after a failure.
-const FIRST_BACKOFF: Duration = Duration::from_secs(1);
+pub(crate) const FIRST_BACKOFF: Duration = Duration::from_secs(1);
 
 /// Blocks of a partition that are built but not committed.
 pub(crate) type Waiting = BTreeMap<(Cut, TenantId), Built>;
@@ -83,7 +83,11 @@ impl Ingester {
 
     /// Ships the partition's open cuts, oldest first. One that cannot be built
     /// does not hold up the others; a bucket that is away does.
-    async fn ship_cuts(&self, hosted: &Hosted, waiting: &mut Waiting) -> Result<Vec<Ulid>> {
+    pub(crate) async fn ship_cuts(
+        &self,
+        hosted: &Hosted,
+        waiting: &mut Waiting,
+    ) -> Result<Vec<Ulid>> {
         let partition = hosted.id.to_string();
         let unshipped = self.metrics.unshipped.with_label_values(&[&partition]);
         let cuts = hosted.partition.unfinished_cuts();
@@ -170,6 +174,9 @@ impl Ingester {
         blocks: &mut Vec<Ulid>,
     ) -> Result<u64> {
         let key = (cut, tenant.clone());
+        // Where room is short there is that of one block.
+        let short = self.disk.is_short();
+        let _alone = if short { Some(self.one_block.lock().await) } else { None };
         let mut built = match waiting.remove(&key) {
             Some(built) => built,
             None => {
@@ -191,7 +198,7 @@ impl Ingester {
             }
             Err(error) => {
                 // Anything else (too old, a file is gone) is built again.
-                if error.kind().is_retryable() {
+                if error.kind().is_retryable() && !short {
                     waiting.insert(key, built);
                 }
                 Err(error)

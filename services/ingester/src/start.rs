@@ -76,6 +76,8 @@ pub struct Inner {
     pub(crate) scratch: PathBuf,
     pub(crate) builders: Arc<Semaphore>,
     pub(crate) uploads: Semaphore,
+    /// Held while a block is built and uploaded on a disk that is short.
+    pub(crate) one_block: Mutex<()>,
     pub(crate) selects: Arc<Semaphore>,
     /// Ends sealing, shipping and watching.
     pub(crate) stop: CancellationToken,
@@ -133,15 +135,16 @@ pub async fn start(config: Config, deps: Deps) -> Result<Running, IngesterError>
     let partitions = open_partitions(&config, &deps, &log).await?;
     let ingester = Ingester(Arc::new(Inner {
         admission: Admission::new(&config),
+        disk: DiskGuard::new(config.disk_high_water),
         builders: Arc::new(Semaphore::new(config.build_concurrency)),
         uploads: Semaphore::new(config.upload_concurrency),
+        one_block: Mutex::default(),
         selects: Arc::new(Semaphore::new(config.select_concurrency)),
         config,
         partitions,
         log,
         catalog: deps.catalog,
         clock: deps.clock,
-        disk: DiskGuard::default(),
         metrics: Metrics::new(&deps.registry)?,
         scratch,
         stop: CancellationToken::new(),
@@ -235,6 +238,7 @@ async fn work(ingester: &Ingester, shutdown: &ShutdownToken) -> Result<()> {
     let mut background: JoinSet<Option<()>> = JoinSet::new();
     let stop = ingester.stop.clone();
     background.spawn(stop.clone().run_until_cancelled_owned(ingester.clone().watch_disk()));
+    background.spawn(stop.clone().run_until_cancelled_owned(ingester.clone().relief_loop()));
     let turns = u32::try_from(ingester.partitions.len()).unwrap_or(u32::MAX);
     for (turn, hosted) in (0..).zip(ingester.partitions.values()) {
         let (seals, ships) = (ingester.clone(), ingester.clone());

@@ -173,7 +173,7 @@ impl<'a> Writer<'a> {
         self.flush()?;
         self.file.sync_data().map_err(HeadError::io("sync", self.path))?;
         let (path, sections) = (self.path.to_owned(), self.sections.finish());
-        Ok(Arc::new(SealFile { id, path, file: self.file, sections }))
+        Ok(Arc::new(SealFile { id, path, file: self.file, len: self.written, sections }))
     }
 
     fn flush(&mut self) -> Result<()> {
@@ -245,7 +245,7 @@ pub(crate) fn open(
     let file = disk.open(path).map_err(HeadError::io("open", path))?;
     let len = file.len().map_err(HeadError::io("read", path))?;
     let fail = |offset: u64, detail: &str| Err(HeadError::corrupt(path, offset, detail));
-    let file = SealFile { id, path: path.to_owned(), file, sections: Vec::new() };
+    let file = SealFile { id, path: path.to_owned(), file, len, sections: Vec::new() };
     let Some(footer_at) = len.checked_sub(FOOTER as u64).filter(|at| *at >= MAGIC.len() as u64)
     else {
         return fail(len, "too short for a footer");

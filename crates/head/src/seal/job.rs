@@ -36,6 +36,8 @@ pub(crate) struct Job {
     pub(crate) tenants: BTreeMap<TenantId, TenantJob>,
     /// The place that the new file is to get; `None` when there is none.
     pub(crate) place: Option<u16>,
+    /// Whether room is short: what can wait is not written.
+    pub(crate) short: bool,
 }
 
 /// One tenant's part of it.
@@ -111,6 +113,7 @@ impl Job {
             windows: state.windows.clone(),
             tenants: state.tenants.iter().map(tenant).collect(),
             place: state.files.free(),
+            short: false,
         }
     }
 
@@ -171,7 +174,8 @@ impl Job {
             let rows = olds.iter().filter(|(g, ..)| *g == i);
             let samples = rows.clone().map(|(_, _, row)| u64::from(row.count())).sum::<u64>()
                 + group.new.iter().map(|c| u64::from(c.count)).sum::<u64>();
-            group.merge = group.key.0 != Kind::Exemplar
+            group.merge = !self.short
+                && group.key.0 != Kind::Exemplar
                 && group.key.2 == u64::MAX
                 && rows.clone().count() + group.new.len() >= MERGE_CHUNKS
                 && samples <= MERGE_SAMPLES;

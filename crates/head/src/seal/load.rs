@@ -16,7 +16,7 @@ use crate::seal::chunks::{self, TenantRows};
 use crate::seal::manifest::{self, Manifest};
 use crate::seal::names;
 use crate::seal::series_file;
-use crate::seal::write::Sealer;
+use crate::seal::write::{Sealer, SeriesFile};
 use crate::sealed::{Files, Row, Sections};
 use crate::state::State;
 use crate::tenant::Tenant;
@@ -54,6 +54,7 @@ pub(crate) fn load(
         chunks: BTreeMap::new(),
         series: Vec::new(),
         retired: Vec::new(),
+        doubtful: Vec::new(),
     };
     let mut state = State::default();
     let path = sealer.dir.join(names::MANIFEST);
@@ -69,6 +70,7 @@ pub(crate) fn load(
     (state.term, state.applied, state.sealed) = (manifest.term, manifest.index, manifest.index);
     state.next_reference = manifest.next_reference;
     state.windows = manifest.windows;
+    state.manifest_len = body.len() as u64 + names::WRAP;
 
     let mut found = AllFound::new();
     // In the order in which they were written, see `place`.
@@ -90,14 +92,16 @@ pub(crate) fn load(
         state.tenants.insert(id, tenant);
     }
     for (id, count) in &manifest.series {
-        load_series(&sealer, *id, *count, &mut state, &mut found)?;
+        let file = load_series(&sealer, *id, *count, &mut state, &mut found)?;
+        state.series_len += file.len;
+        sealer.series.push(file);
     }
-    sealer.series = manifest.series;
     if let Some((tenant, series)) = found.iter().find(|(_, series)| !series.is_empty()) {
         let detail = format!("samples of {} series of {tenant} that no file names", series.len());
         return Err(HeadError::corrupt(&path, 8, detail));
     }
     remove_strangers(&sealer)?;
+    state.settled = state.memory();
     Ok(Opened { state, sealer })
 }
 
@@ -174,7 +178,7 @@ fn load_series(
     count: u64,
     state: &mut State,
     found: &mut AllFound,
-) -> Result<()> {
+) -> Result<SeriesFile> {
     let path = sealer.dir.join(names::series(id));
     let body = names::unwrap(&*sealer.disk, &path, series_file::MAGIC)?
         .ok_or_else(|| HeadError::corrupt(&path, 0, "the file is missing"))?;
@@ -201,7 +205,7 @@ fn load_series(
         let detail = format!("{named} series, the manifest says {count}");
         return Err(HeadError::corrupt(&path, 8, detail));
     }
-    Ok(())
+    Ok(SeriesFile { id, series: count, len: body.len() as u64 + names::WRAP })
 }
 
 /// Removes what the manifest does not name. The manifest may have been found
@@ -209,7 +213,7 @@ fn load_series(
 /// bring back an older one that names what is removed here.
 fn remove_strangers(sealer: &Sealer) -> Result<()> {
     let mut named: Vec<String> = sealer.chunks.keys().map(|id| names::chunks(*id)).collect();
-    named.extend(sealer.series.iter().map(|(id, _)| names::series(*id)));
+    named.extend(sealer.series.iter().map(|file| names::series(file.id)));
     let dir = &sealer.dir;
     let ours = |name: &String| [".chunks", ".series", ".tmp"].iter().any(|e| name.ends_with(e));
     let mut strangers = sealer.disk.list(dir).map_err(HeadError::io("list", dir))?;

@@ -17,7 +17,7 @@ mod write;
 pub(crate) use job::Job;
 pub(crate) use load::{Opened, load};
 pub(crate) use placement::Placement;
-pub(crate) use write::{Sealer, Written};
+pub(crate) use write::{Sealer, Settled, Written};
 
 #[cfg(test)]
 pub(crate) use chunks::decode_index as decode_chunk_index;

@@ -9,7 +9,7 @@ use crate::{HeadError, Result};
 
 /// The one file whose name never changes.
 pub(crate) const MANIFEST: &str = "manifest";
-/// What `varve_log::write_file_atomic` writes before it becomes the manifest.
+/// What `varve_log::prepare_file` writes before it becomes the manifest.
 pub(crate) const SCRATCH: &str = "manifest.tmp";
 /// The most bytes of a manifest or series file.
 const MAX_FILE: u64 = 8 << 30;
@@ -23,6 +23,9 @@ pub(crate) fn chunks(id: u64) -> String {
 pub(crate) fn series(id: u64) -> String {
     format!("{id:020}.series")
 }
+
+/// Bytes that [`wrap`] adds.
+pub(crate) const WRAP: u64 = 12;
 
 /// Puts a magic number before and a CRC-32C of all behind a file's body.
 pub(crate) fn wrap(magic: &[u8; 8], body: &[u8]) -> Vec<u8> {

@@ -101,10 +101,11 @@ impl<'a> SeriesWriter<'a> {
     }
 
     /// Writes what is left; the file's bytes are durable when it returns.
-    /// Returns how many series it names; with none there is no file.
-    pub(crate) fn finish(mut self) -> Result<u64> {
+    /// Returns how many series it names, and its length; with no series there
+    /// is no file.
+    pub(crate) fn finish(mut self) -> Result<(u64, u64)> {
         if self.count == 0 {
-            return Ok(0);
+            return Ok((0, 0));
         }
         self.end_tenant();
         self.crc = crc32c::crc32c_append(self.crc, &self.pending);
@@ -112,7 +113,7 @@ impl<'a> SeriesWriter<'a> {
         self.pending.extend_from_slice(&crc);
         let file = self.write()?;
         file.sync_data().map_err(HeadError::io("sync", self.path))?;
-        Ok(self.count)
+        Ok((self.count, self.written))
     }
 
     fn flush(&mut self) -> Result<()> {

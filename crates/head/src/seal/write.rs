@@ -27,7 +27,7 @@ use crate::state::State;
 use crate::{HeadError, Result};
 
 /// Series files are written anew when they name more than twice the series
-/// that there are, and this many more.
+/// that there are, and (where room is not short) this many more.
 const SPARE_SERIES: u64 = 1024;
 /// Pages of series (64 each) that are taken from the state at a time.
 const SLICE_PAGES: usize = 32;
@@ -39,24 +39,46 @@ pub(crate) struct Sealer {
     pub(crate) partition: u32,
     /// Files of samples that the manifest names.
     pub(crate) chunks: BTreeMap<u64, Arc<SealFile>>,
-    /// Files of series that the manifest names, with how many each names.
-    pub(crate) series: Vec<(u64, u64)>,
+    /// Files of series that the manifest names.
+    pub(crate) series: Vec<SeriesFile>,
     /// Files that it no longer names, kept for readers that hold them.
     pub(crate) retired: Vec<Arc<SealFile>>,
+    /// Files of seals of which nobody knows whether their manifest counts;
+    /// they go when a later one does.
+    pub(crate) doubtful: Vec<PathBuf>,
+}
+
+/// A file that names series.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct SeriesFile {
+    pub(crate) id: u64,
+    /// How many it names.
+    pub(crate) series: u64,
+    /// Bytes in it.
+    pub(crate) len: u64,
 }
 
 /// A durable seal, and what the state is to let go of.
 pub(crate) struct Written {
-    /// Index of the seal.
-    pub(crate) index: u64,
     /// The new file of samples and its place in memory.
     pub(crate) file: Option<(u16, Arc<SealFile>)>,
     /// Where the chunks of some series lie now.
     pub(crate) placements: Vec<(TenantId, Placement)>,
-    /// Numbers of the files that count.
-    pub(crate) named: BTreeSet<u64>,
+    pub(crate) settled: Settled,
     /// Bytes of all files written.
     pub(crate) bytes: u64,
+}
+
+/// What a partition has on its disk after a seal.
+pub(crate) struct Settled {
+    /// Index of the seal.
+    pub(crate) index: u64,
+    /// Numbers of the files of samples that count.
+    pub(crate) named: BTreeSet<u64>,
+    /// Bytes of the manifest.
+    pub(crate) manifest_len: u64,
+    /// Bytes of the files that name series.
+    pub(crate) series_len: u64,
 }
 
 /// What the slices of a seal came to.
@@ -66,27 +88,75 @@ struct Slices {
     placements: Vec<(TenantId, Placement)>,
     /// Older files that keep chunks.
     kept: BTreeSet<u64>,
-    /// New series that were written.
-    series: u64,
+    /// The file of new series.
+    series: Option<SeriesFile>,
+}
+
+/// A seal of which nothing is missing but the manifest's name.
+struct Prepared<'a> {
+    slices: Slices,
+    /// Files of samples that the manifest names.
+    named: BTreeMap<u64, Arc<SealFile>>,
+    /// Files of series that it names.
+    series: Vec<SeriesFile>,
+    manifest: varve_log::PreparedFile<'a>,
+    manifest_len: u64,
 }
 
 impl Sealer {
     /// Writes a seal. When it returns, files and manifest are durable; on an
-    /// error the manifest is the old or the new one, whole in any case.
+    /// error the manifest is the old or the new one, whole in any case, and
+    /// what no manifest can name takes no room.
     pub(crate) fn write(&mut self, job: Job, state: &RwLock<State>) -> Result<Written> {
         let id = job.index;
-        let (chunks, series) = (self.dir.join(names::chunks(id)), self.dir.join(names::series(id)));
-        let all = self.rewrites_series(&job);
-        let slices = self.write_slices(&job, state, all, (&chunks, &series));
-        // A file that did not come to its end is of no use.
-        let slices = slices.inspect_err(|_| {
-            self.remove(&chunks);
-            self.remove(&series);
-        })?;
-        let mut files = if all { Vec::new() } else { self.series.clone() };
-        if slices.series > 0 {
-            files.push((id, slices.series));
+        let new = [self.dir.join(names::chunks(id)), self.dir.join(names::series(id))];
+        let manifest_path = self.dir.join(names::MANIFEST);
+        let prepared = self.prepare(job, state, (&new[0], &new[1]), &manifest_path);
+        // What did not come to its end is of no use.
+        let prepared = prepared.inspect_err(|_| new.iter().for_each(|path| self.remove(path)));
+        let Prepared { slices, named, series, manifest, manifest_len } = prepared?;
+        if let Err(error) = manifest.commit() {
+            self.doubtful.extend(new);
+            return Err(HeadError::io("write", &manifest_path)(error));
         }
+
+        let old = std::mem::replace(&mut self.chunks, named);
+        self.retired.extend(old.into_values().filter(|f| !self.chunks.contains_key(&f.id)));
+        let old = std::mem::replace(&mut self.series, series);
+        failpoint!("seal.after-manifest", |_| Err(self.stopped("failpoint seal.after-manifest")));
+        for SeriesFile { id: old, .. } in old {
+            if !self.series.iter().any(|file| file.id == old) {
+                self.remove(&self.dir.join(names::series(old)));
+            }
+        }
+        std::mem::take(&mut self.doubtful).iter().for_each(|path| self.remove(path));
+        self.sweep();
+        let Slices { file, placements, series, .. } = slices;
+        let bytes = manifest_len
+            + file.as_ref().map_or(0, |(_, file)| file.len)
+            + series.map_or(0, |file| file.len);
+        let settled = Settled {
+            index: id,
+            named: self.chunks.keys().copied().collect(),
+            manifest_len,
+            series_len: self.series.iter().map(|file| file.len).sum(),
+        };
+        Ok(Written { file, placements, settled, bytes })
+    }
+
+    /// Writes all of a seal but the manifest's name; everything is durable
+    /// when it returns.
+    fn prepare<'a>(
+        &'a self,
+        job: Job,
+        state: &RwLock<State>,
+        new: (&Path, &Path),
+        manifest_path: &'a Path,
+    ) -> Result<Prepared<'a>> {
+        let all = self.rewrites_series(&job);
+        let slices = self.write_slices(&job, state, all, new)?;
+        let mut series = if all { Vec::new() } else { self.series.clone() };
+        series.extend(slices.series);
         // The scratch file of an interrupted seal must be gone for good before
         // its name is used again: a crash could else give that file the
         // manifest's name.
@@ -102,35 +172,20 @@ impl Sealer {
 
         let mut named: BTreeMap<u64, Arc<SealFile>> = self.chunks.clone();
         named.retain(|id, _| slices.kept.contains(id));
-        named.extend(slices.file.iter().map(|(_, file)| (id, Arc::clone(file))));
-        let content = names::wrap(manifest::MAGIC, &self.manifest(job, &named, &files).encode());
-        let path = self.dir.join(names::MANIFEST);
-        varve_log::write_file_atomic(&*self.disk, &path, &content)
-            .map_err(HeadError::io("write", &path))?;
-
-        let old = std::mem::replace(&mut self.chunks, named);
-        self.retired.extend(old.into_values().filter(|f| !self.chunks.contains_key(&f.id)));
-        let old = std::mem::replace(&mut self.series, files);
-        failpoint!("seal.after-manifest", |_| Err(self.stopped("failpoint seal.after-manifest")));
-        for (old, _) in old {
-            if !self.series.iter().any(|(id, _)| *id == old) {
-                self.remove(&self.dir.join(names::series(old)));
-            }
-        }
-        self.sweep();
-        let len = |path: &Path| self.disk.open(path).and_then(|f| f.len()).unwrap_or(0);
-        let bytes = content.len() as u64
-            + if slices.file.is_some() { len(&chunks) } else { 0 }
-            + if slices.series > 0 { len(&series) } else { 0 };
-        let named = self.chunks.keys().copied().collect();
-        Ok(Written { index: id, file: slices.file, placements: slices.placements, named, bytes })
+        named.extend(slices.file.iter().map(|(_, file)| (file.id, Arc::clone(file))));
+        let content = self.manifest(job, &named, &series).encode();
+        let content = names::wrap(manifest::MAGIC, &content);
+        let manifest = varve_log::prepare_file(&*self.disk, manifest_path, &content);
+        let manifest = manifest.map_err(HeadError::io("write", manifest_path))?;
+        let manifest_len = content.len() as u64;
+        Ok(Prepared { slices, named, series, manifest, manifest_len })
     }
 
     fn manifest(
         &self,
         job: Job,
         chunks: &BTreeMap<u64, Arc<SealFile>>,
-        series: &[(u64, u64)],
+        series: &[SeriesFile],
     ) -> Manifest {
         let tenants = job.tenants.into_iter().map(|(id, t)| {
             let tenant = TenantManifest {
@@ -150,7 +205,7 @@ impl Sealer {
             windows: job.windows,
             tenants: tenants.collect(),
             chunks: chunks.keys().copied().collect(),
-            series: series.to_vec(),
+            series: series.iter().map(|file| (file.id, file.series)).collect(),
         }
     }
 
@@ -182,9 +237,9 @@ impl Sealer {
     /// Whether the files of series name too many that are gone, so that all
     /// are written into one.
     fn rewrites_series(&self, job: &Job) -> bool {
-        let named: u64 = self.series.iter().map(|(_, count)| *count).sum();
+        let named: u64 = self.series.iter().map(|file| file.series).sum();
         let live: u64 = job.tenants.values().map(|t| t.series).sum();
-        named > 2 * live + SPARE_SERIES
+        named > 2 * live + if job.short { 0 } else { SPARE_SERIES }
     }
 
     /// Writes samples and series; both files are durable when it returns, but
@@ -223,7 +278,8 @@ impl Sealer {
                 out.placements.push((id.clone(), placement));
             }
         }
-        out.series = names.finish()?;
+        let (count, len) = names.finish()?;
+        out.series = (count > 0).then_some(SeriesFile { id: job.index, series: count, len });
         if let (Some(writer), Some(place)) = (writer, job.place) {
             out.file = Some((place, writer.finish(job.index)?));
         }

@@ -9,5 +9,6 @@ mod faulty;
 mod harness;
 mod model;
 mod random;
+mod room;
 mod scenarios;
 mod strangers;

@@ -13,7 +13,7 @@ use std::sync::Arc;
 
 pub use real::RealDisk;
 pub use sim::{Crash, SimDisk, Unsynced};
-pub use whole::{read_file, write_file_atomic};
+pub use whole::{PreparedFile, prepare_file, read_file, write_file_atomic};
 
 /// Room on the file system that holds a folder, in bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,7 +1,7 @@
 //! Small files read and replaced as a whole.
 
 use std::io::{self, IoSlice};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::Disk;
 
@@ -24,6 +24,24 @@ pub fn read_file(disk: &dyn Disk, path: &Path, limit: u64) -> io::Result<Vec<u8>
 /// Replaces a file's content so that after a crash it holds either the old or
 /// the new bytes. Durable when it returns.
 pub fn write_file_atomic(disk: &dyn Disk, path: &Path, bytes: &[u8]) -> io::Result<()> {
+    prepare_file(disk, path, bytes)?.commit()
+}
+
+/// New content of a file, durable beside it under a scratch name.
+pub struct PreparedFile<'a> {
+    disk: &'a dyn Disk,
+    dir: &'a Path,
+    path: &'a Path,
+    scratch: PathBuf,
+}
+
+/// Writes new content of a file beside it. On an error the file is what it
+/// was, and the content takes no room.
+pub fn prepare_file<'a>(
+    disk: &'a dyn Disk,
+    path: &'a Path,
+    bytes: &[u8],
+) -> io::Result<PreparedFile<'a>> {
     let invalid = || io::Error::new(io::ErrorKind::InvalidInput, "path has no parent or name");
     let dir = path.parent().ok_or_else(invalid)?;
     let name = path.file_name().ok_or_else(invalid)?;
@@ -38,10 +56,22 @@ pub fn write_file_atomic(disk: &dyn Disk, path: &Path, bytes: &[u8]) -> io::Resu
         Err(_) => {}
     }
     let file = disk.create(&scratch)?;
-    file.write_at(0, &[IoSlice::new(bytes)])?;
-    file.sync_data()?;
-    disk.rename(&scratch, path)?;
-    disk.sync_dir(dir)
+    let written = file.write_at(0, &[IoSlice::new(bytes)]).and_then(|()| file.sync_data());
+    if let Err(error) = written {
+        // Its name goes with the next call, see above.
+        let _ = file.set_len(0);
+        return Err(error);
+    }
+    Ok(PreparedFile { disk, dir, path, scratch })
+}
+
+impl PreparedFile<'_> {
+    /// Gives the content the file's name. Durable when it returns; on an error
+    /// the file may be the old or the new one.
+    pub fn commit(self) -> io::Result<()> {
+        self.disk.rename(&self.scratch, self.path)?;
+        self.disk.sync_dir(self.dir)
+    }
 }
 
 #[cfg(test)]

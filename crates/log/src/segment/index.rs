@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::format::{RECORD_HEADER, RecordHeader};
+use super::format::{RECORD_HEADER, RecordHeader, record_len};
 use crate::{DiskFile, Entry, LogError};
 
 /// One use of a segment file.
@@ -38,6 +38,8 @@ pub(crate) struct Index {
     pub(crate) last: u64,
     /// Of the entries `purged + 1 ..= last`.
     pub(crate) places: VecDeque<Place>,
+    /// Bytes that they take in segments.
+    held: u64,
     /// The newest entries, ending with `last`.
     tail: VecDeque<Entry>,
     tail_bytes: usize,
@@ -64,6 +66,7 @@ impl Index {
     pub(crate) fn push(&mut self, entry: Entry, place: Place, tail_limit: usize) {
         self.term = entry.term;
         self.last = entry.index;
+        self.held += place.bytes();
         self.places.push_back(place);
         self.tail_bytes += entry.payload.len();
         self.tail.push_back(entry);
@@ -77,11 +80,29 @@ impl Index {
     pub(crate) fn purge(&mut self, index: u64) {
         while self.purged < index.min(self.last) {
             self.purged += 1;
-            self.places.pop_front();
+            self.held -= self.places.pop_front().map_or(0, |place| place.bytes());
         }
         while let Some(entry) = self.tail.pop_front_if(|entry| entry.index <= self.purged) {
             self.tail_bytes -= entry.payload.len();
         }
+    }
+
+    /// Notes a durable entry that was found at a start.
+    pub(crate) fn found(&mut self, place: Place) {
+        self.held += place.bytes();
+        self.places.push_back(place);
+    }
+
+    /// Forgets the first `count` places, or all.
+    pub(crate) fn forget(&mut self, count: usize) {
+        for place in self.places.drain(..count.min(self.places.len())) {
+            self.held -= place.bytes();
+        }
+    }
+
+    /// Bytes that the entries take in segments.
+    pub(crate) fn held(&self) -> u64 {
+        self.held
     }
 
     /// The next entries from `from` on, at least one if there is any.
@@ -112,6 +133,11 @@ impl Index {
 }
 
 impl Place {
+    /// Bytes that the record takes in its segment.
+    fn bytes(&self) -> u64 {
+        record_len(self.len as usize) as u64
+    }
+
     /// Reads the entry. Blocks.
     ///
     /// Errors: `Corrupt` if the bytes are not what was written, which is also

@@ -236,11 +236,11 @@ impl Recovered {
                                 ),
                             });
                         }
-                        state.places.clear();
+                        state.forget(usize::MAX);
                     }
                     state.term = term;
                     state.last = index;
-                    state.places.push_back(Place { segment: Arc::clone(segment), at: at32, len });
+                    state.found(Place { segment: Arc::clone(segment), at: at32, len });
                     holds.insert(partition, index);
                 }
                 Item::Purge { partition, index } => {
@@ -251,7 +251,7 @@ impl Recovered {
                     for row in rows {
                         let state = self.partitions.entry(row.partition).or_default();
                         if state.last != row.last {
-                            state.places.clear();
+                            state.forget(usize::MAX);
                             state.last = state.last.max(row.last);
                         }
                         state.term = state.term.max(row.term);
@@ -283,7 +283,7 @@ impl Recovered {
                 return Err(LogError::Corrupt { path, offset: 0, detail });
             }
             let needless = usize::try_from(needed - first).unwrap_or(usize::MAX);
-            state.places.drain(..needless.min(state.places.len()));
+            state.forget(needless);
         }
         Ok(())
     }

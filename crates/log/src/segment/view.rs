@@ -85,6 +85,10 @@ impl PartitionLog for View {
         self.request(Operation::Purge { index }).await.map(|_| ())
     }
 
+    fn held_bytes(&self) -> u64 {
+        self.state.index.lock().held()
+    }
+
     async fn read_barrier(&self) -> Result<u64, LogError> {
         match &self.shared.queue.lock().closed {
             Some(error) => Err(error.clone()),

@@ -51,13 +51,13 @@ struct Sent {
     series: Vec<SentSeries>,
 }
 
-fn config() -> Config {
+fn config(disk_high_water: f64) -> Config {
     Config {
         seal_interval: NEVER,
         ship_check_interval: NEVER,
         hold: HumanDuration::from_secs(60),
         log_segment: ByteSize(32 << 10),
-        disk_high_water: 1.0,
+        disk_high_water,
         log_stepped: true,
         ..Config::default()
     }
@@ -111,7 +111,7 @@ impl World {
         Err(error.to_owned())
     }
 
-    async fn start(&self) -> Result<Live, String> {
+    async fn start(&mut self) -> Result<Live, String> {
         let bucket = BucketConfig { max_retries: 1, retry_pause_ms: 0, ..BucketConfig::default() };
         let metrics = Metrics::new(&Registry::new());
         let disk = Arc::new(self.disk.clone());
@@ -131,7 +131,10 @@ impl World {
             registry: Registry::new(),
             shutdown: shutdown.register(1, "ingester"),
         };
-        let Running { ingester, .. } = start(config(), deps).await.map_err(|e| e.to_string())?;
+        // On a disk that fills up, half of the lives find out the hard way.
+        let mark = if self.random.random_bool(0.5) { 1.0 } else { 0.95 };
+        let Running { ingester, .. } =
+            start(config(mark), deps).await.map_err(|e| e.to_string())?;
         Ok(Live { ingester, catalog, _shutdown: shutdown })
     }
 
