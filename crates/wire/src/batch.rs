@@ -9,6 +9,7 @@
 mod decode;
 mod encode;
 mod histogram;
+mod packed;
 mod samples;
 #[cfg(test)]
 mod tests;

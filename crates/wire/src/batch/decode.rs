@@ -1,14 +1,13 @@
 //! Reads a batch: bounded decompression, then one pass over the shapes that
 //! draws from the other columns. All columns must be used up exactly.
 
-use std::io::Read;
 use std::sync::Arc;
 
 use varve_model::TenantId;
 use varve_model::{Exemplar, Histogram, Labels, Metadata, MetricType};
 
 use super::{BatchError, BatchSeries, COLUMNS, FORM_PLAIN, FORM_ZSTD, MAX_RAW_BYTES, MAX_SERIES};
-use super::{Samples, SeriesId, VERSION, WriteBatch, histogram, shape, values};
+use super::{Samples, SeriesId, VERSION, WriteBatch, histogram, packed, shape, values};
 use crate::varint::{ReadError, Reader};
 
 pub(super) fn decode(bytes: &[u8]) -> Result<WriteBatch, BatchError> {
@@ -27,19 +26,15 @@ pub(super) fn decode(bytes: &[u8]) -> Result<WriteBatch, BatchError> {
     }
 }
 
-/// Room grows with what comes out, not with what the header claims.
+/// A length, and the frame of so many bytes.
 fn decompress(bytes: &[u8]) -> Result<Vec<u8>, BatchError> {
     let mut header = Reader::new(bytes, 0);
     let expected = header.varint().map_err(|e| malformed("header", &header, e))?;
     if expected > MAX_RAW_BYTES as u64 {
         return Err(BatchError::TooLong { got: expected });
     }
-    let bad = BatchError::Compression { expected };
-    let packed = &bytes[header.position()..];
-    let decoder = zstd::stream::read::Decoder::with_buffer(packed).map_err(|_| bad.clone())?;
-    let mut out = Vec::with_capacity((expected as usize).min(packed.len().saturating_mul(8)));
-    decoder.take(expected + 1).read_to_end(&mut out).map_err(|_| bad.clone())?;
-    if out.len() as u64 != expected { Err(bad) } else { Ok(out) }
+    packed::unpack(&bytes[header.position()..], expected as usize)
+        .ok_or(BatchError::Compression { expected })
 }
 
 fn body(bytes: &[u8]) -> Result<WriteBatch, BatchError> {

@@ -5,13 +5,11 @@ use bytes::Bytes;
 use varve_model::{Exemplar, Metadata};
 
 use super::{BatchSeries, COLUMNS, FORM_PLAIN, FORM_ZSTD, SeriesId, VERSION, WriteBatch, shape};
-use super::{histogram, values};
+use super::{histogram, packed, values};
 use crate::varint::{put_bytes, put_f64, put_varint, put_zigzag};
 
 /// Below this length compression costs more than it saves.
 const MIN_COMPRESSED: usize = 64;
-/// Zstandard's cheapest ordinary level.
-const LEVEL: i32 = 1;
 
 /// The columns being filled, and the state of the delta codings.
 #[derive(Default)]
@@ -139,7 +137,7 @@ impl Columns {
 
 fn envelope(body: &[u8]) -> Bytes {
     if body.len() >= MIN_COMPRESSED
-        && let Ok(packed) = zstd::bulk::compress(body, LEVEL)
+        && let Some(packed) = packed::pack(body)
         && packed.len() + 5 < body.len()
     {
         let mut out = Vec::with_capacity(packed.len() + 12);
