@@ -10,6 +10,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use varve_model::{ErrorKind, Exemplar, Labels, Matcher, Metadata, TenantId, TimeRange};
 use varve_promql::ast::Expr;
+use varve_promql::engine::EngineOptions;
+use varve_promql::parse;
 use varve_promql::value::QueryValue;
 
 /// A PromQL expression, parsed and type-checked.
@@ -125,9 +127,14 @@ impl QueryError {
 /// Dropping a returned future cancels the work behind it.
 #[async_trait]
 pub trait Querier: Send + Sync {
+    /// How queries are read and evaluated.
+    fn engine_options(&self) -> EngineOptions {
+        EngineOptions::default()
+    }
+
     /// Which parts of the language are allowed.
-    fn parse_options(&self) -> varve_promql::parse::Options {
-        varve_promql::parse::Options::default()
+    fn parse_options(&self) -> parse::Options {
+        self.engine_options().parse
     }
 
     /// Evaluates an expression at one time.

@@ -29,6 +29,8 @@ pub struct EngineOptions {
     pub start_timestamps: bool,
     /// Whether `__type__` and `__unit__` are evaluated (`type-and-unit-labels`).
     pub type_and_unit_labels: bool,
+    /// Whether statistics are also counted by step (`promql-per-step-stats`).
+    pub per_step_stats: bool,
     /// Which parts of the language are allowed.
     pub parse: parse::Options,
 }
@@ -42,6 +44,7 @@ impl Default for EngineOptions {
             delayed_name_removal: false,
             start_timestamps: false,
             type_and_unit_labels: false,
+            per_step_stats: false,
             parse: parse::Options::default(),
         }
     }

@@ -4,6 +4,8 @@ use serde::{Deserialize, Serialize};
 use varve_query::QueryConfig;
 use varve_runtime::config::HumanDuration;
 
+use crate::Features;
+
 /// Settings of a querier.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -20,8 +22,8 @@ pub struct Config {
     pub max_outstanding_per_tenant: usize,
     /// Most samples that a query may hold while it is evaluated.
     pub max_samples: u64,
-    /// Allow functions and aggregations that Prometheus calls experimental.
-    pub experimental_functions: bool,
+    /// What is on beside the defaults, by Prometheus' names for `--enable-feature`.
+    pub features: Features,
     /// Memory and time limits of reads.
     pub reads: QueryConfig,
 }
@@ -35,7 +37,7 @@ impl Default for Config {
             max_concurrent: 20,
             max_outstanding_per_tenant: 100,
             max_samples: 50_000_000,
-            experimental_functions: false,
+            features: Features::default(),
             reads: QueryConfig::default(),
         }
     }

@@ -10,10 +10,12 @@
 
 mod admission;
 mod config;
+mod features;
 mod lookups;
 mod metrics;
 mod run;
 mod start;
 
 pub use config::Config;
+pub use features::{Features, UnknownFeature};
 pub use start::{Service, start};

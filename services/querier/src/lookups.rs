@@ -9,8 +9,7 @@ use varve_api::{
     SeriesQuery,
 };
 use varve_model::{ErrorKind, Labels, Matcher, Metadata, TenantId, TimeRange};
-use varve_promql::engine::Query;
-use varve_promql::parse;
+use varve_promql::engine::{EngineOptions, Query};
 use varve_promql::value::QueryValue;
 use varve_query::Session;
 
@@ -50,8 +49,8 @@ impl Service {
 
 #[async_trait]
 impl Querier for Service {
-    fn parse_options(&self) -> parse::Options {
-        self.engine.options().parse.clone()
+    fn engine_options(&self) -> EngineOptions {
+        self.engine.options().clone()
     }
 
     async fn instant(

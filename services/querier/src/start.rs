@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use prometheus::Registry;
 use varve_promql::engine::{Engine, EngineOptions};
-use varve_promql::parse;
 use varve_query::Reader;
 
 use crate::Config;
@@ -29,16 +28,14 @@ pub fn start(
     reader: Reader,
     registry: &Registry,
 ) -> Result<Arc<Service>, prometheus::Error> {
-    let engine = Engine::new(EngineOptions {
+    let mut options = EngineOptions {
         lookback_ms: config.lookback_delta.as_ms(),
         default_subquery_step_ms: config.default_evaluation_interval.as_ms(),
         max_samples: config.max_samples,
-        parse: parse::Options {
-            experimental_functions: config.experimental_functions,
-            ..parse::Options::default()
-        },
         ..EngineOptions::default()
-    });
+    };
+    config.features.apply(&mut options);
+    let engine = Engine::new(options);
     let admission = Admission::new(config.max_concurrent, config.max_outstanding_per_tenant);
     let metrics = Metrics::new(registry)?;
     Ok(Arc::new(Service { config, engine, reader, admission, metrics }))

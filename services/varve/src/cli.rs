@@ -70,6 +70,11 @@ pub(crate) struct RunFlags {
     /// [default: a folder in the data folder].
     #[arg(long, env = "VARVE_BUCKET_URL")]
     bucket_url: Option<String>,
+    /// What queries may use beside the defaults, by Prometheus' names and
+    /// separated by commas, such as promql-experimental-functions; adds to
+    /// querier.features.
+    #[arg(long, env = "VARVE_ENABLE_FEATURE", value_delimiter = ',')]
+    enable_feature: Vec<String>,
     /// Which log lines to show, such as info or warn,varve_head=debug.
     #[arg(long, env = "VARVE_LOG")]
     log: Option<String>,
@@ -113,6 +118,9 @@ impl RunFlags {
         if let Some(url) = &self.bucket_url {
             config.bucket.url.clone_from(url);
         }
+        for name in self.enable_feature.iter().map(|n| n.trim()).filter(|n| !n.is_empty()) {
+            config.querier.features.enable(name).map_err(|e| format!("--enable-feature: {e}"))?;
+        }
         if let Some(filter) = &self.log {
             config.log.filter.clone_from(filter);
         }
@@ -127,5 +135,41 @@ pub(crate) fn print(text: &str) -> Result<(), Failure> {
     match writeln!(std::io::stdout(), "{}", text.trim_end()) {
         Err(e) if e.kind() != std::io::ErrorKind::BrokenPipe => Err(e.into()),
         _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn features_of_the_command_line_add_to_those_of_the_file() {
+        let check = |features: &[&str]| -> Result<String, String> {
+            let dir = tempfile::tempdir().expect("make a folder");
+            let file = dir.path().join("varve.yaml");
+            std::fs::write(&file, "querier: {features: [use-start-timestamps]}\n").expect("write");
+            let file = file.to_string_lossy();
+            let mut line = vec!["varve", "--config-file", &file];
+            line.extend(features.iter().flat_map(|f| ["--enable-feature", f]));
+            let cli = Cli::try_parse_from(line).map_err(|e| e.to_string())?;
+            let config = cli.run.config().map_err(|e| e.to_string())?;
+            config.to_public_yaml().map_err(|e| e.to_string())
+        };
+        let shown = check(&[
+            "promql-experimental-functions, promql-duration-expr",
+            "promql-binop-fill-modifiers",
+        ]);
+        let shown = shown.expect("all are known");
+        let names = [
+            "promql-binop-fill-modifiers",
+            "promql-duration-expr",
+            "promql-experimental-functions",
+            "use-start-timestamps",
+        ];
+        let list: String = names.iter().map(|n| format!("- {n}\n")).collect();
+        let plain: String = shown.lines().map(|l| format!("{}\n", l.trim())).collect();
+        assert!(plain.contains(&format!("features:\n{list}")), "{shown}");
+        let error = check(&["promql-fill-modifiers"]).expect_err("not known");
+        assert!(error.contains("did you mean \"promql-binop-fill-modifiers\""), "{error}");
     }
 }

@@ -293,6 +293,10 @@ mod tests {
             ("cluster: {partitions: 0}", "cluster.partitions"),
             ("roles: [distributor, ingester, querier]", "cluster.store_gateways"),
             ("cluster: {ingesters: [{address: 'a:1', partitions: [0]}]}", "server.advertise"),
+            (
+                "querier: {features: [promql-duration-expression]}",
+                "did you mean \"promql-duration-expr\"",
+            ),
             ("limits: {inline: {defaults: {max_serie: 1}}}", "max_series"),
         ];
         for (yaml, expected) in cases {

@@ -42,6 +42,7 @@ fn engine() -> Engine {
         delayed_name_removal: true,
         start_timestamps: true,
         type_and_unit_labels: false,
+        per_step_stats: false,
         parse: Options::all(),
     })
 }

@@ -5,4 +5,4 @@ mod units;
 mod yaml;
 
 pub use units::{ByteSize, HumanDuration};
-pub use yaml::{ConfigError, parse, to_yaml};
+pub use yaml::{ConfigError, nearest, parse, to_yaml};

@@ -27,6 +27,12 @@ pub fn to_yaml<T: Serialize>(config: &T) -> Result<String, ConfigError> {
     serde_saphyr::to_string(config).map_err(|e| ConfigError(e.to_string()))
 }
 
+/// The known word that an unknown one was probably meant to be.
+pub fn nearest<'a>(unknown: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+    let score = |k: &str| strsim::jaro_winkler(unknown, k);
+    known.filter(|k| score(k) > 0.7).max_by(|a, b| score(a).total_cmp(&score(b)))
+}
+
 /// Adds the nearest known key to the complaint about an unknown one.
 fn explain(message: &str) -> String {
     let line = message.lines().next().unwrap_or_default();
@@ -35,8 +41,7 @@ fn explain(message: &str) -> String {
         let (_, known) = rest.split_once("expected ")?;
         let known =
             known.trim_start_matches("one of ").split([',', ' ']).map(|k| k.trim_matches('`'));
-        let score = |k: &str| strsim::jaro_winkler(unknown, k);
-        known.filter(|k| score(k) > 0.7).max_by(|a, b| score(a).total_cmp(&score(b)))
+        nearest(unknown, known)
     });
     match near {
         Some(near) => format!("{message} (did you mean `{near}`?)"),

@@ -11,7 +11,7 @@ use varve_api::{
     SeriesExemplars, SeriesQuery, WriteReply, WriteRequest, Writer,
 };
 use varve_model::{ErrorKind, Labels, Matcher, Metadata, TenantId, TimeRange};
-use varve_promql::{parse, value::QueryValue};
+use varve_promql::{engine::EngineOptions, value::QueryValue};
 
 /// A role, once it has started.
 pub(crate) struct Late<T: ?Sized> {
@@ -84,8 +84,8 @@ impl Late<dyn Querier> {
 
 #[async_trait]
 impl Querier for Late<dyn Querier> {
-    fn parse_options(&self) -> parse::Options {
-        self.role.get().map(|q| q.parse_options()).unwrap_or_default()
+    fn engine_options(&self) -> EngineOptions {
+        self.role.get().map(|q| q.engine_options()).unwrap_or_default()
     }
 
     async fn instant(
