@@ -67,6 +67,17 @@ impl Rig {
         files.map_ok(|o| o.path.file_name().to_owned()).try_collect().await.unwrap()
     }
 
+    /// Commits and collects until a version is collected; returns the newest.
+    async fn outlive(&self, version: u64) -> u64 {
+        let mut newest = 0;
+        while self.catalog.floor(&tenant()).await.unwrap().version < version {
+            newest = self.ship(100 + newest as u32, 0).await.1.version();
+            self.collect().await;
+        }
+        // A collection may have written one itself.
+        self.catalog.refresh(&tenant()).await.unwrap().version().max(newest)
+    }
+
     async fn collect(&self) -> gc::Report {
         self.clock.advance(Duration::from_millis(2 * HOUR_MS as u64));
         gc::collect(&self.catalog, &tenant()).await.unwrap()
@@ -129,6 +140,62 @@ async fn who_has_raced_expects_others() {
         let change = shipment(&rig.bucket, &rig.clock, cut(partition, 0, 0)).await;
         racer.commit(&tenant(), change).await.unwrap();
         assert_eq!(rig.fresh().await.len(), fresh, "partition {partition}");
+    }
+}
+
+/// What arrives in a process while it has lost a race goes along.
+#[tokio::test]
+async fn who_makes_way_takes_along_what_arrives() {
+    let rig = rig().await;
+    let racer = catalog(&rig.bucket, &rig.clock);
+    racer.newest(&tenant()).await.unwrap();
+    rig.ship(3, 0).await;
+    // Its look at what it has missed.
+    let mut gate = rig.store.hold_call("00000000000000000004.json");
+    let commit = async |partition| {
+        let change = shipment(&rig.bucket, &rig.clock, cut(partition, 0, 0)).await;
+        let racer = racer.clone();
+        tokio::spawn(async move { racer.commit(&tenant(), change).await })
+    };
+    let first = commit(4).await;
+    gate.arrived().await;
+    rig.store.take_counts();
+    let second = commit(5).await;
+    // It has looked at its block's three files, and waits.
+    let mut heads = 0;
+    while heads < 3 {
+        tokio::task::yield_now().await;
+        heads += rig.store.take_counts().get("head").copied().unwrap_or(0);
+    }
+    for _ in 0..100 {
+        tokio::task::yield_now().await;
+    }
+    gate.open();
+    for commit in [first, second] {
+        assert_eq!(commit.await.unwrap().unwrap(), Committed::Now { version: 4 });
+    }
+}
+
+/// Fresh entries only add: who removes writes the window's leaf, at once after a
+/// lost race too.
+#[tokio::test]
+async fn who_has_raced_removes_for_good() {
+    // What is in a leaf, and what is fresh.
+    for nth in [0, 1] {
+        let rig = rig().await;
+        let racer = catalog(&rig.bucket, &rig.clock);
+        racer.newest(&tenant()).await.unwrap();
+        let (id, _) = rig.ship(3, 1).await;
+        let change = shipment(&rig.bucket, &rig.clock, cut(4, 1, 0)).await;
+        let raced = change.add[0].id;
+        assert_eq!(racer.commit(&tenant(), change).await.unwrap(), Committed::Now { version: 4 });
+        assert_eq!(rig.fresh().await, [raced]);
+        let gone = [rig.ids[nth], raced][nth];
+        let removed = rig.remove(&racer, gone).await.unwrap();
+        assert_eq!(removed, Committed::Now { version: 5 });
+        let mut left = [rig.ids[0], rig.ids[1], id, raced].to_vec();
+        left.retain(|id| *id != gone);
+        assert_eq!(listed(&rig.bucket, &rig.clock).await, left, "without {gone}");
     }
 }
 
@@ -216,4 +283,65 @@ async fn a_rebuilt_catalog_has_them() {
     let change = shipment(&rig.bucket, &rig.clock, cut(2, 0, 0)).await;
     let again = fresh.commit(&tenant(), change).await.unwrap();
     assert_eq!(again, Committed::Already { version: 1 });
+}
+
+/// Another leader built a block of the same cut and died before its commit. It
+/// must not take the place of one that was collected without ever having been
+/// in a leaf.
+#[tokio::test]
+async fn a_rebuild_knows_the_cuts_of_collected_ones() {
+    let rig = rig().await;
+    rig.remove(&rig.catalog, rig.ids[1]).await.unwrap();
+    while !rig.files(rig.ids[1]).await.is_empty() {
+        rig.collect().await;
+    }
+    let other = shipment(&rig.bucket, &rig.clock, cut(2, 0, 0)).await.add[0].id;
+    let all: Vec<_> = rig.bucket.list(&paths::catalog(&tenant())).try_collect().await.unwrap();
+    for object in all {
+        rig.bucket.delete(&object.path).await.unwrap();
+    }
+    rebuild_catalog(&rig.catalog, &tenant()).await.unwrap();
+    assert!(!rig.files(other).await.is_empty(), "it lies there");
+    assert_eq!(listed(&rig.bucket, &rig.clock).await, [rig.ids[0]]);
+}
+
+/// A version with fresh entries is remembered until its leaf is collected; what
+/// is committed then to another window has to write that leaf again.
+#[tokio::test]
+async fn who_remembers_what_is_gone_looks_again() {
+    let rig = rig().await;
+    let idle = catalog(&rig.bucket, &rig.clock);
+    assert_eq!(idle.newest(&tenant()).await.unwrap().version(), 2);
+    let newest = rig.outlive(2).await;
+    let change = shipment(&rig.bucket, &rig.clock, cut(1000, 9, 0)).await;
+    let committed = idle.commit(&tenant(), change).await.unwrap();
+    assert_eq!(committed, Committed::Now { version: newest + 1 });
+}
+
+/// Two committers slept until the number that they wanted was collected. One
+/// has created it and died; the other finds it, and must not take it for the
+/// newest version, nor tell its readers that it is.
+#[tokio::test]
+async fn who_loses_to_a_void_version_asks_for_the_floor() {
+    let rig = rig().await;
+    rig.ship(3, 0).await;
+    let sleeper = catalog(&rig.bucket, &rig.clock);
+    assert_eq!(sleeper.newest(&tenant()).await.unwrap().version(), 3);
+    rig.ship(4, 0).await;
+    let fourth = paths::manifest(&tenant(), 4);
+    let void = rig.bucket.get(&fourth, 1 << 20).await.unwrap();
+    let newest = rig.outlive(5).await;
+    rig.bucket.put(&fourth, void).await.unwrap();
+
+    // Of a window of its own, so that it needs no leaf that is gone.
+    let change = shipment(&rig.bucket, &rig.clock, cut(1000, 9, 0)).await;
+    let mut gate = rig.store.hold("00000000000000000005.json");
+    let late = sleeper.clone();
+    let commit = tokio::spawn(async move { late.commit(&tenant(), change).await });
+    tokio::select! {
+        () = gate.arrived() => {}
+        done = commit => assert_eq!(done.unwrap().unwrap(), Committed::Now { version: newest + 1 }),
+    }
+    let seen = sleeper.newest(&tenant()).await.unwrap().version();
+    assert!(seen >= newest, "version {seen} is taken for the newest, {newest} is there");
 }

@@ -21,7 +21,7 @@ use varve_model::TenantId;
 use varve_runtime::failpoint;
 
 use super::apply::{Applied, Draft, Place, Written};
-use super::error::Result;
+use super::error::{CatalogError, Result};
 use super::floor::Floor;
 use super::marks::{self, Fate, Mark};
 use super::queue::Pending;
@@ -98,7 +98,16 @@ impl Inner {
                 return Ok(answers);
             }
             let place = self.place(state, &race);
-            let written = self.write_draft(draft, place, self.token()).await?;
+            let written = match self.write_draft(draft, place, self.token()).await {
+                // What is only remembered may have been collected, leaves and all.
+                Err(CatalogError::VersionGone { .. }) if !strict => {
+                    state.known.lock().distrust();
+                    base = self.refresh(tenant, state, true).await?;
+                    strict = true;
+                    continue;
+                }
+                written => written?,
+            };
             let requests = written.requests + 1;
             match self.write_manifest(tenant, state, &written, base).await? {
                 Attempt::Won(snapshot, floor) => {
@@ -221,18 +230,14 @@ impl Inner {
         let version = base.version() + 1;
         let path = paths::manifest(tenant, version);
         let bytes = written.manifest.encode()?;
-        failpoint!("catalog.before-manifest", |_| Err(super::error::CatalogError::Failpoint(
-            "before-manifest"
-        )));
+        failpoint!("catalog.before-manifest", |_| Err(CatalogError::Failpoint("before-manifest")));
         let asked_ms = self.clock.now_ms();
         if self.bucket.put_if_absent(&path, bytes).await? == PutOutcome::Exists {
             return Ok(Attempt::Lost);
         }
-        failpoint!("catalog.after-manifest", |_| Err(super::error::CatalogError::Failpoint(
-            "after-manifest"
-        )));
+        failpoint!("catalog.after-manifest", |_| Err(CatalogError::Failpoint("after-manifest")));
         let floor = self.read_floor(tenant, state).await?;
-        failpoint!("catalog.after-floor-check", |_| Err(super::error::CatalogError::Failpoint(
+        failpoint!("catalog.after-floor-check", |_| Err(CatalogError::Failpoint(
             "after-floor-check"
         )));
         if floor.version >= version {

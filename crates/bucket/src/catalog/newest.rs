@@ -173,8 +173,7 @@ impl Inner {
         state: &Tenant,
     ) -> Result<Arc<Snapshot>> {
         let known = state.known.lock().newest.clone();
-        let recent = known.filter(|(_, then)| self.is_recent(*then, self.clock.now_ms()));
-        let Some((mut newest, confirmed)) = recent else {
+        let Some((mut newest, confirmed)) = known else {
             return self.refresh(tenant, state, false).await;
         };
         loop {
@@ -188,6 +187,7 @@ impl Inner {
             if let Some(last) = found.into_iter().map_while(|m| m).last() {
                 newest = self.snapshot(tenant, last);
             }
+            // Else what was found may be void: the floor may have passed it.
             if !self.is_recent(confirmed, self.clock.now_ms()) {
                 return self.refresh(tenant, state, true).await;
             }
