@@ -56,7 +56,7 @@ impl Session {
         let ask: Ask<(Vec<EncodedSeries>, Charge)> = Arc::new(move |mut client, scope| {
             let (matchers, budget) = (matchers.clone(), Arc::clone(&budget));
             Box::pin(async move {
-                let request = v1::SelectRequest { scope: Some(scope), matchers, max_series: 0 };
+                let request = v1::SelectRequest { scope: Some(scope), matchers };
                 let failed = |s| QueryError::from_status("select", &s);
                 let mut frames = client.select(request).await.map_err(failed)?.into_inner();
                 let mut charge = Charge::take(&budget, 0)?;

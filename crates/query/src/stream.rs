@@ -26,6 +26,11 @@ pub fn channel<T>() -> (mpsc::Sender<Result<T, Status>>, StreamEnd<T>, Frames<T>
     (send, StreamEnd { last_word }, receive)
 }
 
+/// The limit of a request, which says 0 when there is none.
+pub fn at_most(limit: u64) -> usize {
+    if limit == 0 { usize::MAX } else { usize::try_from(limit).unwrap_or(usize::MAX) }
+}
+
 impl<T> StreamEnd<T> {
     /// Everything was sent.
     pub fn finish(mut self) {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use varve_head::{HeadAnswer, Partition};
 use varve_model::Labels;
-use varve_query::stream::{Frames, channel};
+use varve_query::stream::{Frames, at_most, channel};
 use varve_wire::{convert, v1};
 
 use crate::error::Result;
@@ -16,11 +16,7 @@ use crate::start::Ingester;
 /// Bytes of label sets in one frame, about.
 const FRAME_BYTES: usize = 1 << 20;
 
-fn at_most(limit: u64) -> usize {
-    usize::try_from(limit).unwrap_or(usize::MAX)
-}
-
-/// Asks every partition and unites the sorted answers; 0 = no limit.
+/// Asks every partition and unites the sorted answers.
 fn unite<T: Ord>(
     scope: &Scope,
     limit: usize,
@@ -33,8 +29,7 @@ fn unite<T: Ord>(
         released_at = released_at.max(answer.released_at);
         all.extend(answer.values);
     }
-    let most = if limit == 0 { usize::MAX } else { limit };
-    (released_at, all.into_iter().take(most).collect())
+    (released_at, all.into_iter().take(limit).collect())
 }
 
 fn header(released_at: u64) -> Option<v1::SelectHeader> {

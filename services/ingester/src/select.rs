@@ -22,7 +22,6 @@ impl Ingester {
     ) -> Result<Frames<v1::SelectFrame>> {
         let scope = self.read_scope(request.scope.as_ref())?;
         let matchers = convert::read_matchers(&request.matchers)?;
-        let limit = if request.max_series == 0 { u64::MAX } else { request.max_series };
         // Until the last frame is taken or the reader is gone.
         let permit = Arc::clone(&self.selects).acquire_owned().await;
         let permit = permit.map_err(|_| IngesterError::CutOff("a select"))?;
@@ -38,13 +37,8 @@ impl Ingester {
             let _permit = permit;
             let released_at = reads.iter().map(|read| read.released_at).max().unwrap_or(0);
             let mut frames = FrameBuilder::new(released_at);
-            for (sent, series) in (1_u64..).zip(reads.into_iter().flatten()) {
+            for series in reads.into_iter().flatten() {
                 let series = match series {
-                    Ok(_) if sent > limit => {
-                        let text = format!("more than {limit} series match (limit max_series)");
-                        put(&send, Err(Status::resource_exhausted(text)));
-                        return;
-                    }
                     Ok(series) => series,
                     Err(error) => {
                         put(&send, Err(IngesterError::from(error).into()));

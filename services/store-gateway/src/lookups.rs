@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 use futures::{StreamExt, TryStreamExt, stream};
 use tonic::Status;
 use varve_model::{Labels, Matcher};
-use varve_query::stream::{Frames, channel};
+use varve_query::stream::{Frames, at_most, channel};
 use varve_wire::{convert, v1};
 
 use crate::Gateway;
@@ -13,10 +13,6 @@ use crate::scope::{from_block, read_matchers};
 
 /// Label sets in one frame.
 const LABELS_PER_FRAME: usize = 4096;
-
-fn at_most(limit: u64) -> usize {
-    if limit == 0 { usize::MAX } else { usize::try_from(limit).unwrap_or(usize::MAX) }
-}
 
 impl Gateway {
     pub(crate) fn run_series(

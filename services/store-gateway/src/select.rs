@@ -19,12 +19,11 @@ impl Gateway {
         let scope = self.open(request.scope, &matchers)?;
         let (send, end, receive) = channel();
         let (metrics, in_flight) = (self.metrics.clone(), self.blocks_in_flight);
-        let limit = if request.max_series == 0 { u64::MAX } else { request.max_series };
         tokio::spawn(async move {
             let range = scope.range;
             let streams = scope.readers.into_iter().map(|r| r.select(matchers.clone(), range));
             let mut batches = futures::stream::iter(streams).flatten_unordered(in_flight);
-            let (mut frames, mut sent) = (FrameBuilder::new(0), 0u64);
+            let mut frames = FrameBuilder::new(0);
             while let Some(batch) = batches.next().await {
                 let batch = match batch {
                     Ok(batch) => batch,
@@ -34,12 +33,6 @@ impl Gateway {
                     }
                 };
                 for series in batch {
-                    sent += 1;
-                    if sent > limit {
-                        let text = format!("more than {limit} series match (limit max_series)");
-                        let _ = send.send(Err(Status::resource_exhausted(text))).await;
-                        return;
-                    }
                     metrics.series.inc();
                     // A reader that went away ends the work.
                     if let Some(frame) = frames.push(series)

@@ -193,7 +193,7 @@ pub fn scope() -> Option<v1::Scope> {
 }
 
 pub fn select_request() -> v1::SelectRequest {
-    v1::SelectRequest { scope: scope(), matchers: matchers(), max_series: 0 }
+    v1::SelectRequest { scope: scope(), matchers: matchers() }
 }
 
 /// Series `names`, with `count` samples a second apart from `from` on.

@@ -95,7 +95,6 @@ async fn head(
     let request = v1::SelectRequest {
         scope: Some(convert::scope(tenant, TimeRange::new(i64::MIN, i64::MAX))),
         matchers: convert::matchers(&all()),
-        max_series: 0,
     };
     let frames = Store::select(ingester, Request::new(request)).await;
     let mut frames = frames.map_err(|e| format!("select: {e}"))?.into_inner();
