@@ -152,15 +152,16 @@ async fn who_makes_way_takes_along_what_arrives() {
     rig.ship(3, 0).await;
     // Its look at what it has missed.
     let mut gate = rig.store.hold_call("00000000000000000004.json");
-    let commit = async |partition| {
-        let change = shipment(&rig.bucket, &rig.clock, cut(partition, 0, 0)).await;
+    let ready = |partition| shipment(&rig.bucket, &rig.clock, cut(partition, 0, 0));
+    let commit = |change| {
         let racer = racer.clone();
         tokio::spawn(async move { racer.commit(&tenant(), change).await })
     };
-    let first = commit(4).await;
+    let first = commit(ready(4).await);
     gate.arrived().await;
+    let change = ready(5).await;
     rig.store.take_counts();
-    let second = commit(5).await;
+    let second = commit(change);
     // It has looked at its block's three files, and waits.
     let mut heads = 0;
     while heads < 3 {
