@@ -101,7 +101,8 @@ async fn use_all(choice: usize, text: Vec<u8>) {
     bucket.put(&paths::manifest(&tenant, 1), Bytes::from(manifest)).await.expect("memory");
 
     let clock = Arc::new(ManualClock::new(NOW_MS));
-    let catalog = Catalog::open(bucket, clock.clone(), CatalogConfig::default()).expect("a catalog");
+    let catalog =
+        Catalog::open(bucket, clock.clone(), CatalogConfig::default()).expect("a catalog");
     if let Ok(newest) = catalog.newest(&tenant).await {
         newest.block_count();
         let _ = newest.blocks(TimeRange::window(NOW_MS)).await;

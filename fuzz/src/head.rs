@@ -231,7 +231,8 @@ fn sample(step: i64) -> WriteBatch {
     let mut batch = WriteBatch::new(tenant());
     for n in 0..3_u8 {
         let labels = [("__name__", "m".to_owned()), ("job", "j".to_owned()), ("n", n.to_string())];
-        let mut series = BatchSeries::new(SeriesId::New(Labels::from_pairs(labels).expect("labels")));
+        let mut series =
+            BatchSeries::new(SeriesId::New(Labels::from_pairs(labels).expect("labels")));
         for i in 0..4 {
             let time = NOW_MS - 60_000 + step * 8000 + i * 1000;
             if n == 2 {
