@@ -30,8 +30,11 @@ enum Values {
 /// hold the samples in `range`. At equal times the lowest (term, index) wins,
 /// among equals the first in `chunks`; a time is never in both columns.
 ///
-/// Reset hints hold between neighbours of one chunk only: after a seam they
-/// become `Unknown`, gauges aside.
+/// Reset hints of a chunk hold between neighbours of it. Over a seam the two
+/// histograms are compared; where there was a reset, or one is not there, the
+/// hint is `Unknown`, gauges aside. The beginning of the range is no seam: what
+/// is known of a reset before the first wanted sample is told, as Prometheus'
+/// storage tells it.
 pub fn merge_chunks(
     chunks: &[EncodedChunk],
     range: TimeRange,
@@ -68,8 +71,7 @@ pub fn merge_chunks(
         .enumerate()
         .filter_map(|(i, c)| Some(Reverse((c.next_time()?, i))))
         .collect();
-    // (time, cursor, position) of the sample that was taken last.
-    let mut last: Option<(i64, usize, usize)> = None;
+    let (mut last, mut before) = before_range(chunks, &cursors, range)?;
     while let Some(Reverse((time, i))) = heap.pop() {
         let cursor = &mut cursors[i];
         if last.is_none_or(|(taken, _, _)| taken < time) {
@@ -78,7 +80,7 @@ pub fn merge_chunks(
             loop {
                 let follows = last.is_some_and(|(_, c, p)| c == i && p + 1 == cursor.at);
                 last = Some((cursor.times[cursor.at], i, cursor.at));
-                cursor.take(follows, &mut floats, &mut histograms);
+                cursor.take(follows, &mut before, &mut floats, &mut histograms);
                 if cursor.next_time().is_none_or(|t| t >= limit) {
                     break;
                 }
@@ -172,22 +174,85 @@ impl Cursor {
     }
 
     /// Moves the next sample to its column; `follows` when its predecessor in
-    /// this chunk is the last sample that was taken from any.
-    fn take(&mut self, follows: bool, floats: &mut FloatSamples, hists: &mut HistogramSamples) {
+    /// this chunk is the last sample that was taken from any, `before` that
+    /// sample if it is a histogram.
+    fn take(
+        &mut self,
+        follows: bool,
+        before: &mut Option<Arc<Histogram>>,
+        floats: &mut FloatSamples,
+        hists: &mut HistogramSamples,
+    ) {
         let (i, time) = (self.at, self.times[self.at]);
         let start = self.starts.get(i).copied().unwrap_or(0);
         self.at += 1;
         match &self.values {
-            Values::Floats(values) => floats.push(time, values[i], start),
+            Values::Floats(values) => {
+                floats.push(time, values[i], start);
+                *before = None;
+            }
             Values::Histograms(values) => {
                 let mut value = Arc::clone(&values[i]);
-                let hint = value.reset_hint;
-                if !follows && !matches!(hint, ResetHint::Gauge | ResetHint::Unknown) {
-                    Arc::make_mut(&mut value).reset_hint = ResetHint::Unknown;
+                if !follows {
+                    let hint = over_seam(before.as_deref(), &value);
+                    if hint != value.reset_hint {
+                        Arc::make_mut(&mut value).reset_hint = hint;
+                    }
                 }
+                *before = Some(Arc::clone(&value));
                 hists.push(time, value, start);
             }
         }
+    }
+}
+
+/// (time, cursor, position) of a sample.
+type Place = (i64, usize, usize);
+
+/// The sample that stands just before the range, as far as the chunks tell:
+/// its place when its chunk goes on in the range, and what it is when it is a
+/// histogram.
+fn before_range(
+    chunks: &[EncodedChunk],
+    cursors: &[Cursor],
+    range: TimeRange,
+) -> Result<(Option<Place>, Option<Arc<Histogram>>)> {
+    let place = |(i, c): (usize, &Cursor)| {
+        let position = c.at.checked_sub(1)?;
+        Some((c.times[position], Reverse(i), position))
+    };
+    let place = cursors.iter().enumerate().filter_map(place).max();
+    let place = place.map(|(time, Reverse(i), position)| (time, i, position));
+    let ended = chunks.iter().filter(|c| c.max_time <= range.start);
+    let ended = ended.max_by_key(|c| (c.max_time, Reverse((c.term, c.index))));
+    match (ended, place) {
+        (Some(chunk), place) if place.is_none_or(|(time, ..)| time < chunk.max_time) => {
+            let asked = cursors.iter().any(|c| matches!(c.values, Values::Histograms(_)));
+            if !asked || chunk.kind != ChunkKind::Histogram {
+                return Ok((None, None));
+            }
+            let mut values = Vec::new();
+            chunk::decode_histograms(&chunk.values, &mut values)?;
+            Ok((None, values.pop()))
+        }
+        (_, Some((_, i, position))) => {
+            let histogram = match &cursors[i].values {
+                Values::Histograms(values) => values.get(position).cloned(),
+                Values::Floats(_) => None,
+            };
+            Ok((place, histogram))
+        }
+        (_, None) => Ok((None, None)),
+    }
+}
+
+/// The hint of a histogram whose predecessor is in another chunk: where both
+/// are read, whether there was no reset is found out by comparing them, so
+/// that it does not matter where chunks end.
+fn over_seam(before: Option<&Histogram>, h: &Histogram) -> ResetHint {
+    match chunk::verdict(before, h) {
+        ResetHint::CounterReset => ResetHint::Unknown,
+        hint => hint,
     }
 }
 

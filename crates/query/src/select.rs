@@ -70,7 +70,11 @@ impl Session {
                 Ok(Part { released_at, value: (series, charge) })
             })
         });
-        let parts = self.gather(request.range, &request.matchers, ask).await?;
+        // A sample right at the excluded beginning tells whether the histogram
+        // after it was reset, also where a block ends between the two.
+        let TimeRange { start, end } = request.range;
+        let asked = TimeRange::new(start.saturating_sub(1), end);
+        let parts = self.gather(asked, &request.matchers, ask).await?;
         let mut by_labels: HashMap<Labels, Vec<EncodedChunk>> = HashMap::new();
         let mut charges = Vec::with_capacity(parts.len());
         for (series, charge) in parts {

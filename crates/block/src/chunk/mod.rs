@@ -22,6 +22,7 @@ mod times;
 
 pub use error::ChunkError;
 pub use floats::{decode_floats, encode_floats};
+pub(crate) use histogram::verdict;
 pub use histogram::{decode_histograms, encode_histograms};
 pub use recent::decode_increasing_times;
 pub use starts::{decode_starts, encode_starts};

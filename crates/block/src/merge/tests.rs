@@ -145,7 +145,7 @@ fn bounds_that_hide_an_overlap_lose_nothing() {
 }
 
 #[test]
-fn hints_do_not_survive_a_seam() {
+fn hints_over_a_seam_are_found_by_comparing() {
     use ResetHint::{NotCounterReset, Unknown};
     let check = |chunks: &[EncodedChunk], start: i64, expected: &[ResetHint]| {
         let range = TimeRange::new(start, 100);
@@ -159,13 +159,26 @@ fn hints_do_not_survive_a_seam() {
         0,
         &[Unknown, NotCounterReset, NotCounterReset, NotCounterReset],
     );
-    check(std::slice::from_ref(&steady), 2, &[Unknown, NotCounterReset]);
+    // The beginning of the range is no seam.
+    check(std::slice::from_ref(&steady), 2, &[NotCounterReset, NotCounterReset]);
     // A sample of another chunk comes in between.
     let other = float_chunk(&[(3, 0.0)], (0, 0));
     check(&[steady.clone(), other], 0, &[Unknown, NotCounterReset, Unknown]);
+    let around = float_chunk(&[(3, 0.0), (5, 0.0)], (0, 0));
+    check(&[steady.clone(), around], 3, &[Unknown]);
     let loser = histogram_chunk(&[(3, 9), (5, 5)], (1, 2));
-    let expected = [Unknown, NotCounterReset, NotCounterReset, NotCounterReset, Unknown];
-    check(&[steady, loser], 0, &expected);
+    check(
+        &[steady.clone(), loser],
+        0,
+        &[Unknown, NotCounterReset, NotCounterReset, NotCounterReset, NotCounterReset],
+    );
+    let reset = histogram_chunk(&[(5, 3), (6, 4)], (1, 2));
+    check(&[steady.clone(), reset.clone()], 3, &[NotCounterReset, Unknown, NotCounterReset]);
+    // Nor is it one where a chunk ends, if that chunk is at hand.
+    let next = histogram_chunk(&[(5, 5)], (1, 2));
+    check(&[steady.clone(), next.clone()], 4, &[NotCounterReset]);
+    check(&[steady, reset], 4, &[Unknown, NotCounterReset]);
+    check(&[next], 4, &[Unknown]);
 }
 
 #[test]

@@ -16,6 +16,7 @@ mod resets;
 
 pub use decode::decode_histograms;
 pub use encode::encode_histograms;
+pub(crate) use resets::verdict;
 
 /// The most histograms of a frame.
 const MAX_FRAME: usize = 4096;

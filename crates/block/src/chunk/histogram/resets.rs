@@ -10,16 +10,19 @@ use varve_model::{Counts, Histogram, ResetHint, Span};
 use super::layout::{self, indexes, named};
 
 /// The hint that readers of `h` get, `before` being the sample before it.
-pub(super) fn verdict(before: Option<&Histogram>, h: &Histogram) -> ResetHint {
+pub(crate) fn verdict(before: Option<&Histogram>, h: &Histogram) -> ResetHint {
     if h.reset_hint == ResetHint::Gauge {
         return ResetHint::Gauge;
     }
-    let Some(before) = before else { return ResetHint::Unknown };
-    if h.is_stale() || before.is_stale() || before.reset_hint == ResetHint::Gauge {
+    if h.is_stale() {
         return ResetHint::Unknown;
     }
     if h.reset_hint == ResetHint::CounterReset {
         return ResetHint::CounterReset;
+    }
+    let Some(before) = before else { return ResetHint::Unknown };
+    if before.is_stale() || before.reset_hint == ResetHint::Gauge {
+        return ResetHint::Unknown;
     }
     let same_bounds = before.custom_bounds.len() == h.custom_bounds.len()
         && before.custom_bounds.iter().zip(&h.custom_bounds).all(|(a, b)| a == b);
