@@ -19,6 +19,7 @@ pub mod ledger;
 pub mod oracle;
 pub mod parts;
 pub mod process;
+pub mod promqltest;
 pub mod proxy;
 pub mod remote_write;
 pub mod report;

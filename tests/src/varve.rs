@@ -49,6 +49,18 @@ impl Varve {
         self
     }
 
+    /// Starts it by the command that a page of the documentation gives: the
+    /// first `sh` block that begins with `varve run`.
+    pub fn documented(mut self, page: &str) -> Self {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(page);
+        let text = std::fs::read_to_string(&path).unwrap_or_else(|e| panic!("{page}: {e}"));
+        let command =
+            text.split("```sh\nvarve run ").nth(1).and_then(|rest| rest.split("```").next());
+        let command = command.unwrap_or_else(|| panic!("{page} has no block with varve run"));
+        self.args.extend(command.replace("\\\n", " ").split_whitespace().map(str::to_owned));
+        self
+    }
+
     /// Keeps blocks there.
     pub fn bucket(mut self, url: &str) -> Self {
         self.args.extend(["--bucket-url".to_owned(), url.to_owned()]);

@@ -1,25 +1,26 @@
-//! An in-memory source of series. Histograms are given the reset hints that
+//! The engine over lists of series. Histograms are given the reset hints that
 //! Prometheus' storage would give them.
 
 use std::sync::Arc;
 
 use futures::StreamExt;
+use futures::executor::block_on;
 use futures::stream::BoxStream;
-use varve_model::{Counts, Histogram, Labels, ResetHint, Series};
-use varve_promql::parse::SequenceValue;
+use varve_model::{Counts, Histogram, ResetHint, Series};
+use varve_promql::engine::{Cancel, Engine, Query};
 use varve_promql::source::{
     Charge, MemoryBudget, OverBudget, SelectRequest, SeriesBatch, SeriesSource, SourceError,
 };
 
-use crate::script::Load;
+use super::{Place, Reply};
 
 /// A budget without a limit, which counts.
 #[derive(Default)]
-pub(crate) struct Unlimited(std::sync::atomic::AtomicI64);
+struct Unlimited(std::sync::atomic::AtomicI64);
 
 impl Unlimited {
     /// Bytes that were taken and not given back.
-    pub(crate) fn in_use(&self) -> i64 {
+    fn in_use(&self) -> i64 {
         self.0.load(std::sync::atomic::Ordering::SeqCst)
     }
 }
@@ -35,91 +36,73 @@ impl MemoryBudget for Unlimited {
     }
 }
 
+/// Series in lists, and the engine over them.
+pub struct Memory {
+    engine: Engine,
+    store: Store,
+}
+
 /// Stored series.
-#[derive(Clone)]
-pub(crate) struct Store {
+#[derive(Clone, Default)]
+struct Store {
     series: Arc<Vec<Series>>,
-    pub(crate) budget: Arc<Unlimited>,
+    budget: Arc<Unlimited>,
 }
 
-/// One sample to be stored.
-struct Sample {
-    time: i64,
-    start: i64,
-    value: Value,
-}
-
-enum Value {
-    Float(f64),
-    Histogram(Histogram),
-}
-
-impl Store {
-    pub(crate) fn new() -> Self {
-        Self { series: Arc::new(Vec::new()), budget: Arc::new(Unlimited::default()) }
-    }
-
-    pub(crate) fn clear(&mut self) {
-        *self = Self::new();
-    }
-
-    /// Stores the series of a load.
-    pub(crate) fn load(&mut self, load: &Load) {
-        let mut all = (*self.series).clone();
-        // Of a series that is described twice the later description counts.
-        for (i, s) in load.series.iter().enumerate() {
-            if load.series[i + 1..].iter().any(|later| later.labels == s.labels) {
-                continue;
-            }
-            let mut samples = Vec::new();
-            for (i, v) in s.values.iter().enumerate() {
-                let time = i as i64 * load.gap;
-                let start = s.starts.get(i).copied().flatten().map_or(0, |d| time + d);
-                let value = match v {
-                    SequenceValue::Omitted => continue,
-                    SequenceValue::Float(v) => Value::Float(*v),
-                    SequenceValue::Histogram { histogram, .. } => {
-                        Value::Histogram((**histogram).clone())
-                    }
-                };
-                samples.push(Sample { time, start, value });
-            }
-            append(&mut all, &s.labels, samples);
-        }
-        if load.with_nhcb {
-            for (labels, histograms) in crate::nhcb::convert(load) {
-                let samples = histograms.into_iter().map(|(time, h)| Sample {
-                    time,
-                    start: 0,
-                    value: Value::Histogram(h),
-                });
-                append(&mut all, &labels, samples.collect());
-            }
-        }
-        self.series = Arc::new(all);
+impl Memory {
+    /// Without series.
+    pub fn new() -> Self {
+        Self { engine: Engine::new(super::options()), store: Store::default() }
     }
 }
 
-fn append(all: &mut Vec<Series>, labels: &Labels, samples: Vec<Sample>) {
-    let at = all.iter().position(|s| s.labels == *labels).unwrap_or_else(|| {
-        all.push(Series { labels: labels.clone(), ..Series::default() });
+impl Default for Memory {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Place for Memory {
+    fn clear(&mut self) {
+        self.store = Store::default();
+    }
+
+    fn load(&mut self, series: Vec<Series>) {
+        let all = Arc::make_mut(&mut self.store.series);
+        series.into_iter().for_each(|s| append(all, s));
+    }
+
+    fn ask(&mut self, query: &Query) -> Result<Reply, String> {
+        let (source, budget) = (Arc::new(self.store.clone()), Arc::clone(&self.store.budget));
+        let answer = block_on(self.engine.run(query, source, budget, Cancel::default()));
+        let answer = answer.map(Reply::from).map_err(|e| e.to_string());
+        assert_eq!(self.store.budget.in_use(), 0, "memory is still charged after {}", query.text);
+        answer
+    }
+}
+
+fn append(all: &mut Vec<Series>, new: Series) {
+    let at = all.iter().position(|s| s.labels == new.labels).unwrap_or_else(|| {
+        all.push(Series { labels: new.labels.clone(), ..Series::default() });
         all.len() - 1
     });
     let series = &mut all[at];
-    for s in samples {
-        let newest = series.floats.times.last().max(series.histograms.times.last());
-        if newest.is_some_and(|t| *t >= s.time) {
-            continue;
-        }
-        match s.value {
-            Value::Float(v) => series.floats.push(s.time, v, s.start),
-            Value::Histogram(mut h) => {
-                let run = series.histograms.times.last() > series.floats.times.last();
-                let before = series.histograms.values.last().filter(|_| run);
-                h.reset_hint = hint(before.map(|b| &**b), &h);
-                series.histograms.push(s.time, Arc::new(h), s.start);
-            }
-        }
+    let newest = series.floats.times.last().max(series.histograms.times.last()).copied();
+    let oldest = new.floats.times.first().into_iter().chain(new.histograms.times.first()).min();
+    assert!(oldest > newest.as_ref(), "{}: samples are not newer than what is there", new.labels);
+    let Series { floats, histograms, .. } = new;
+    for i in 0..histograms.len() {
+        let mut h = (*histograms.values[i]).clone();
+        let t = histograms.times[i];
+        let earlier = |times: &[i64]| times[..times.partition_point(|x| *x < t)].last().copied();
+        let last_float = earlier(&floats.times).max(series.floats.times.last().copied());
+        let run = series.histograms.times.last().copied() > last_float;
+        let before = series.histograms.values.last().filter(|_| run);
+        h.reset_hint = hint(before.map(|b| &**b), &h);
+        series.histograms.push(t, Arc::new(h), histograms.start(i));
+    }
+    for i in 0..floats.len() {
+        series.floats.push(floats.times[i], floats.values[i], floats.start(i));
     }
 }
 

@@ -1,24 +1,23 @@
 //! Whether the warnings, infos and errors of an evaluation are the expected ones.
 
-use varve_promql::value::QueryOutput;
-
-use crate::script::{Eval, Pattern};
+use super::answer::Reply;
+use super::script::{Eval, Pattern};
 
 /// Compares annotations.
-pub(crate) fn annotations(eval: &Eval, output: &QueryOutput) -> Result<(), String> {
-    if eval.warn && output.warnings.is_empty() {
+pub(crate) fn annotations(eval: &Eval, reply: &Reply) -> Result<(), String> {
+    if eval.warn && reply.warnings.is_empty() {
         return Err("expected a warning".to_owned());
     }
-    if eval.info && output.infos.is_empty() {
+    if eval.info && reply.infos.is_empty() {
         return Err("expected an info".to_owned());
     }
-    of("warning", &eval.warnings, &output.warnings)?;
-    of("info", &eval.infos, &output.infos)?;
-    if eval.no_warn && !output.warnings.is_empty() {
-        return Err(format!("unexpected warnings {:?}", output.warnings));
+    of("warning", &eval.warnings, &reply.warnings)?;
+    of("info", &eval.infos, &reply.infos)?;
+    if eval.no_warn && !reply.warnings.is_empty() {
+        return Err(format!("unexpected warnings {:?}", reply.warnings));
     }
-    if eval.no_info && !output.infos.is_empty() {
-        return Err(format!("unexpected infos {:?}", output.infos));
+    if eval.no_info && !reply.infos.is_empty() {
+        return Err(format!("unexpected infos {:?}", reply.infos));
     }
     Ok(())
 }

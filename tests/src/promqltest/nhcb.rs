@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use varve_model::{CUSTOM_BUCKETS_SCHEMA, Counts, Histogram, Labels, METRIC_NAME, ResetHint, Span};
 use varve_promql::parse::SequenceValue;
 
-use crate::script::Load;
+use super::script::Load;
 
 #[derive(Default)]
 struct Classic {
