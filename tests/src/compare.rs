@@ -9,7 +9,8 @@ use crate::http;
 /// The largest relative difference between equal values.
 const RELATIVE: f64 = 1e-12;
 
-/// Asks both the same; `Err` says where the answers differ.
+/// Asks both the same; `Err` says where the answers, their warnings included,
+/// differ.
 pub fn ask_both(
     ours: &str,
     judge: &str,
@@ -26,6 +27,9 @@ pub fn ask_both(
     }
     let (a, b) = (a.json(), b.json());
     same(&a["data"], &b["data"])?;
+    for kind in ["warnings", "infos"] {
+        same_annotations(&a[kind], &b[kind]).map_err(|e| format!("{kind}: {e}"))?;
+    }
     Ok(b["data"].clone())
 }
 
@@ -39,6 +43,23 @@ pub fn same(ours: &Value, judge: &Value) -> Result<(), String> {
         Some("scalar" | "string") => same_point(a, b).map_err(|e| format!("result: {e}")),
         _ => same_series(a, b),
     }
+}
+
+/// Annotations have no order. How many series were fixed for monotonicity is
+/// not compared: Prometheus' count doubles at each step (docs/gaps).
+fn same_annotations(a: &Value, b: &Value) -> Result<(), String> {
+    let uncounted = |text: &str| match (text.split_once(", over "), text.split_once(" samples ")) {
+        (Some((head, _)), Some((_, tail))) => format!("{head}, over … samples {tail}"),
+        _ => text.to_owned(),
+    };
+    let sorted = |v: &Value| {
+        let list = v.as_array().into_iter().flatten().filter_map(Value::as_str);
+        let mut list: Vec<String> = list.map(uncounted).collect();
+        list.sort_unstable();
+        list.join("; ")
+    };
+    let (a, b) = (sorted(a), sorted(b));
+    if a == b { Ok(()) } else { Err(format!("{a:?} against {b:?}")) }
 }
 
 /// Number of samples in `data` of the query API.

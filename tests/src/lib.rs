@@ -15,6 +15,7 @@ pub mod client;
 pub mod compare;
 pub mod flood;
 pub mod http;
+pub mod kubernetes;
 pub mod ledger;
 pub mod oracle;
 pub mod parts;

@@ -17,6 +17,17 @@ pub struct Scraper {
 impl Scraper {
     /// Starts both; `None` when one is not installed.
     pub fn start(dir: &Path, remote_write: &[String]) -> Option<Self> {
+        Self::start_with(dir, remote_write, "", None)
+    }
+
+    /// Starts both; scrapes what the entries `jobs` of the configuration name,
+    /// too, and evaluates the rules of a file.
+    pub fn start_with(
+        dir: &Path,
+        remote_write: &[String],
+        jobs: &str,
+        rules: Option<&Path>,
+    ) -> Option<Self> {
         if !parts::require("prometheus") || !parts::require("prometheus-node-exporter") {
             return None;
         }
@@ -33,8 +44,9 @@ impl Scraper {
                 format!("  - url: {url}\n    send_exemplars: true\n    send_native_histograms: true\n    queue_config: {{batch_send_deadline: 500ms}}\n")
             })
             .collect();
+        let rules = rules.map(|path| format!("'{}'", path.display())).unwrap_or_default();
         let config = format!(
-            "global: {{scrape_interval: 1s}}\nscrape_configs:\n  - job_name: node\n    static_configs: [{{targets: ['127.0.0.1:{node}']}}]\n  - job_name: prometheus\n    static_configs: [{{targets: ['127.0.0.1:{own}']}}]\nremote_write:\n{writes}"
+            "global: {{scrape_interval: 1s}}\nscrape_configs:\n  - job_name: node\n    static_configs: [{{targets: ['127.0.0.1:{node}']}}]\n  - job_name: prometheus\n    static_configs: [{{targets: ['127.0.0.1:{own}']}}]\n{jobs}rule_files: [{rules}]\nremote_write:\n{writes}"
         );
         let path = dir.join("prometheus.yml");
         std::fs::write(&path, config).expect("write configuration");
