@@ -2,11 +2,12 @@
 // its own Go module, behind one listener. Tests send it the samples that they
 // send to Varve and hold Varve's answers against its answers.
 //
-//	oracle -listen 127.0.0.1:0 -dir DIR [-forward URL -forward-proto v1|v2] [-all-features]
+//	oracle -listen 127.0.0.1:0 -dir DIR [-forward URL -forward-proto v1|v2] [-all-features] [-plain-chunks]
 //
 // It prints the address that it listens on as its first line. With -forward,
 // Prometheus' own queue manager sends on what is stored. POST /generate
-// appends a fixed set of series of every kind (see generate.go).
+// appends a fixed set of series of every kind (see generate.go); POST
+// /transcode codes remote-read chunks again (see transcode.go).
 package main
 
 import (
@@ -42,6 +43,7 @@ type settings struct {
 	listen, dir           string
 	forward, forwardProto string
 	allFeatures           bool
+	plainChunks           bool
 }
 
 func main() {
@@ -51,6 +53,7 @@ func main() {
 	flag.StringVar(&s.forward, "forward", "", "remote-write URL to send everything on to")
 	flag.StringVar(&s.forwardProto, "forward-proto", "v2", "remote-write protocol: v1 or v2")
 	flag.BoolVar(&s.allFeatures, "all-features", false, "experimental language features, delayed name removal, start timestamps in rate")
+	flag.BoolVar(&s.plainChunks, "plain-chunks", false, "store chunks that Prometheus 2 reads too; start timestamps are lost")
 	flag.Parse()
 	if err := run(s); err != nil {
 		fmt.Fprintln(os.Stderr, "oracle:", err)
@@ -62,7 +65,7 @@ func run(s settings) error {
 	logger := slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn}))
 	registry := prometheus.NewRegistry()
 
-	db, err := openStorage(s.dir, logger, registry)
+	db, err := openStorage(s, logger, registry)
 	if err != nil {
 		return err
 	}
@@ -104,6 +107,7 @@ func run(s settings) error {
 	mux := http.NewServeMux()
 	mux.Handle("/api/v1/", http.StripPrefix("/api/v1", routes(db, engine, language, listener.Addr().String(), logger, registry)))
 	mux.HandleFunc("/generate", generateHandler(db))
+	mux.HandleFunc("/transcode", transcodeHandler)
 	mux.Handle("/metrics", promhttp.HandlerFor(registry, promhttp.HandlerOpts{}))
 	fmt.Println(listener.Addr().String())
 
@@ -119,17 +123,19 @@ func run(s settings) error {
 
 // openStorage keeps what Varve keeps: exemplars, start timestamps, metadata,
 // and samples up to two hours out of order.
-func openStorage(dir string, logger *slog.Logger, registry *prometheus.Registry) (*tsdb.DB, error) {
+func openStorage(s settings, logger *slog.Logger, registry *prometheus.Registry) (*tsdb.DB, error) {
 	options := tsdb.DefaultOptions()
 	options.RetentionDuration = (20 * 365 * 24 * time.Hour).Milliseconds()
 	options.OutOfOrderTimeWindow = (2 * time.Hour).Milliseconds()
 	options.EnableExemplarStorage = true
 	options.MaxExemplars = 1_000_000
-	options.EnableSTStorage = true
-	options.FloatChunkEncoding = chunkenc.EncXOR2
-	options.EnableHistogramSTEncoding = true
+	if !s.plainChunks {
+		options.EnableSTStorage = true
+		options.FloatChunkEncoding = chunkenc.EncXOR2
+		options.EnableHistogramSTEncoding = true
+	}
 	options.EnableMetadataWALRecords = true
-	return tsdb.Open(dir, logger, registry, options, nil)
+	return tsdb.Open(s.dir, logger, registry, options, nil)
 }
 
 func routes(db *tsdb.DB, engine *promql.Engine, language parser.Parser, address string, logger *slog.Logger, registry *prometheus.Registry) http.Handler {
