@@ -7,4 +7,5 @@ pub mod block;
 pub mod catalog;
 pub mod chunk;
 pub mod head;
+pub mod tsdb;
 pub mod wire;

@@ -6,6 +6,7 @@ use prost::Message;
 use varve_model::TenantId;
 use varve_wire::batch::{FORM_PLAIN, VERSION, WriteBatch};
 use varve_wire::prompb;
+use varve_wire::remote_read::ReadRequest;
 use varve_wire::remote_write::TenantFingerprints;
 use varve_wire::remote_write::{Budget, DecodeError, Fingerprints, RawSeries, v1, v2};
 
@@ -66,4 +67,13 @@ fn read_v2(bytes: &[u8]) -> Result<Counts, DecodeError> {
         let _ = raw.labels(&mut budget)?;
     }
     Ok(counts)
+}
+
+/// A decompressed request of remote read.
+pub fn remote_read(bytes: &[u8]) {
+    let ours = ReadRequest::decode(bytes);
+    if let (Ok(theirs), Ok(ours)) = (prompb::v1::ReadRequest::decode(bytes), ours) {
+        let ends = theirs.queries.iter().map(|q| q.end_timestamp_ms);
+        assert!(ours.queries.iter().map(|q| q.range.end).eq(ends));
+    }
 }

@@ -22,6 +22,7 @@ pub mod parts;
 pub mod process;
 pub mod promqltest;
 pub mod proxy;
+pub mod remote_read;
 pub mod remote_write;
 pub mod report;
 pub mod scrape;

@@ -21,6 +21,8 @@ pub struct OracleOptions {
     pub forward: Option<(String, &'static str)>,
     /// Experimental language features and delayed name removal.
     pub all_features: bool,
+    /// Chunks that Prometheus 2 reads too; start timestamps are lost.
+    pub plain_chunks: bool,
 }
 
 /// Builds the oracle once a test run; `None` when there is no Go.
@@ -56,6 +58,9 @@ impl Oracle {
         }
         if options.all_features {
             command.arg("-all-features");
+        }
+        if options.plain_chunks {
+            command.arg("-plain-chunks");
         }
         let process = Process::start("oracle", dir, &mut command);
         let url = wait_for("the oracle's address", Duration::from_secs(30), || {

@@ -6,7 +6,7 @@ mod histogram;
 use std::fmt::Write;
 
 use varve_model::{Labels, Series};
-use varve_promql::value::{QueryValue, Value};
+use varve_promql::value::{InstantSample, Value};
 
 use histogram::push_histogram;
 
@@ -119,42 +119,53 @@ fn push_histogram_point(out: &mut String, ms: i64, h: &varve_model::Histogram) {
     out.push(']');
 }
 
-/// Appends `"resultType":…,"result":…`, without braces.
-pub(crate) fn push_value(out: &mut String, value: &QueryValue) {
-    out.push_str("\"resultType\":");
-    push_string(out, value.value_type().as_str());
-    out.push_str(",\"result\":");
-    match value {
-        QueryValue::Scalar { time_ms, value } => push_scalar(out, *time_ms, *value),
-        QueryValue::String { time_ms, value } => {
-            out.push('[');
-            push_number(out, *time_ms as f64 / 1000.0);
-            out.push(',');
-            push_string(out, &String::from_utf8_lossy(value));
-            out.push(']');
+/// Appends a time in UTC as RFC 3339, to the millisecond.
+pub(crate) fn push_utc(out: &mut String, ms: i64) {
+    let (days, of_day) = (ms.div_euclid(86_400_000), ms.rem_euclid(86_400_000));
+    // Source: Howard Hinnant, "chrono-Compatible Low-Level Date Algorithms".
+    let z = days + 719_468;
+    let of_era = z.rem_euclid(146_097);
+    let year_of_era = (of_era - of_era / 1460 + of_era / 36_524 - of_era / 146_096) / 365;
+    let of_year = of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let month = (5 * of_year + 2) / 153;
+    let day = of_year - (153 * month + 2) / 5 + 1;
+    let month = if month < 10 { month + 3 } else { month - 9 };
+    let year = year_of_era + z.div_euclid(146_097) * 400 + i64::from(month <= 2);
+    let (s, ms) = (of_day / 1000, of_day % 1000);
+    let (hour, minute, second) = (s / 3600, s / 60 % 60, s % 60);
+    // Writing to a String cannot fail.
+    let _ = write!(out, "{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{ms:03}Z");
+}
+
+/// Appends one sample of an instant vector.
+pub(crate) fn push_sample(out: &mut String, sample: &InstantSample) {
+    out.push_str("{\"metric\":");
+    push_labels(out, &sample.labels);
+    match &sample.value {
+        Value::Float(v) => {
+            out.push_str(",\"value\":");
+            push_float_point(out, sample.time_ms, *v);
         }
-        QueryValue::Vector(samples) => push_list(out, samples, |out, sample| {
-            out.push_str("{\"metric\":");
-            push_labels(out, &sample.labels);
-            match &sample.value {
-                Value::Float(v) => {
-                    out.push_str(",\"value\":");
-                    push_float_point(out, sample.time_ms, *v);
-                }
-                Value::Histogram(h) => {
-                    out.push_str(",\"histogram\":");
-                    push_histogram_point(out, sample.time_ms, h);
-                }
-            }
-            out.push('}');
-        }),
-        QueryValue::Matrix(series) => push_list(out, series, push_series),
+        Value::Histogram(h) => {
+            out.push_str(",\"histogram\":");
+            push_histogram_point(out, sample.time_ms, h);
+        }
     }
+    out.push('}');
+}
+
+/// Appends a string with its time.
+pub(crate) fn push_text(out: &mut String, ms: i64, text: &[u8]) {
+    out.push('[');
+    push_number(out, ms as f64 / 1000.0);
+    out.push(',');
+    push_string(out, &String::from_utf8_lossy(text));
+    out.push(']');
 }
 
 /// Scalars are written another way than samples: without an exponent, and the
 /// time without zeros at its end.
-fn push_scalar(out: &mut String, ms: i64, v: f64) {
+pub(crate) fn push_scalar(out: &mut String, ms: i64, v: f64) {
     out.push('[');
     push_number(out, ms as f64 / 1000.0);
     out.push(',');
@@ -173,7 +184,8 @@ fn push_number(out: &mut String, v: f64) {
     let _ = write!(out, "{v}");
 }
 
-fn push_series(out: &mut String, series: &Series) {
+/// Appends one series of a matrix.
+pub(crate) fn push_series(out: &mut String, series: &Series) {
     out.push_str("{\"metric\":");
     push_labels(out, &series.labels);
     let floats = &series.floats;
@@ -230,6 +242,16 @@ mod tests {
         let mut out = String::new();
         push_string(&mut out, "a\"\\\n\u{1}é<&>");
         assert_eq!(out, "\"a\\\"\\\\\\n\\u0001é<&>\"");
+        for (ms, want) in [
+            (0, "1970-01-01T00:00:00.000Z"),
+            (951_782_400_000, "2000-02-29T00:00:00.000Z"),
+            (1_795_214_400_250, "2026-11-20T22:40:00.250Z"),
+            (-1, "1969-12-31T23:59:59.999Z"),
+        ] {
+            let mut out = String::new();
+            push_utc(&mut out, ms);
+            assert_eq!(out, want);
+        }
         for (ms, v, want) in [
             (500, 1e21, "[0.5,\"1000000000000000000000\"]"),
             (1_795_214_400_250, 1e-7, "[1795214400.25,\"0.0000001\"]"),

@@ -7,11 +7,14 @@ mod admin;
 mod arrive;
 mod json;
 mod layers;
+mod lenient;
 mod metrics;
+mod openapi;
 mod ops;
 mod params;
 mod querier;
 mod query;
+mod read;
 mod reply;
 pub mod routes;
 mod series;
@@ -27,9 +30,9 @@ mod tests;
 
 pub use admin::Admin;
 pub use querier::{
-    Answer, InstantQuery, MetadataQuery, Querier, Query, QueryError, RangeQuery, SeriesExemplars,
-    SeriesQuery,
+    Answer, BlockSummary, InstantQuery, MetadataQuery, Querier, Query, QueryError, RangeQuery,
+    ReadLimits, SeriesExemplars, SeriesQuery, SeriesStream,
 };
-pub use routes::{BuildInfo, Services, router};
+pub use routes::{BuildInfo, ProcessInfo, Services, router};
 pub use serve::serve;
 pub use writer::{Protocol, RequestRoom, Unbounded, WriteReply, WriteRequest, Writer};

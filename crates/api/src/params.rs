@@ -4,7 +4,7 @@
 mod form;
 mod time;
 
-pub(crate) use form::Form;
+pub(crate) use form::{Form, read_body};
 pub(crate) use time::{parse_duration_ns, parse_time};
 
 use varve_model::{Matcher, TimeRange};

@@ -5,13 +5,16 @@
 //! and coverage. Next: `varve-querier` implements this.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use futures::stream::BoxStream;
 use varve_model::{ErrorKind, Exemplar, Labels, Matcher, Metadata, TenantId, TimeRange};
 use varve_promql::ast::Expr;
 use varve_promql::engine::EngineOptions;
 use varve_promql::parse;
+use varve_promql::source::{Charge, MemoryBudget, SeriesBatch};
 use varve_promql::value::QueryValue;
 
 /// A PromQL expression, parsed and type-checked.
@@ -84,6 +87,46 @@ pub struct SeriesExemplars {
     pub exemplars: Vec<Exemplar>,
 }
 
+/// One block of a tenant.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BlockSummary {
+    /// Its id.
+    pub id: String,
+    /// Time of the first sample, in milliseconds since the epoch.
+    pub min_time: i64,
+    /// Time of the last sample.
+    pub max_time: i64,
+    /// How many samples.
+    pub samples: u64,
+    /// How many series.
+    pub series: u64,
+    /// How often it was merged; 0 = as an ingester cut it.
+    pub level: u32,
+    /// The blocks that it was made from.
+    pub sources: Vec<String>,
+}
+
+/// Series with their samples, sorted by labels, one a batch.
+///
+/// Work that is left ends when this is dropped.
+pub struct SeriesStream {
+    /// The series. An error ends them.
+    pub batches: BoxStream<'static, Result<SeriesBatch, QueryError>>,
+    /// What is made of them is charged to this, before it is allocated.
+    pub budget: Arc<dyn MemoryBudget>,
+}
+
+/// What remote read may do.
+#[derive(Clone, Copy, Debug)]
+pub struct ReadLimits {
+    /// Most samples of one query in an answer that is not streamed.
+    pub max_samples: u64,
+    /// About how many bytes a frame of a streamed answer has.
+    pub frame_bytes: usize,
+    /// A client that takes nothing for so long is given up.
+    pub stalled: Duration,
+}
+
 /// A result and what has to be said of it.
 #[derive(Clone, Debug, Default)]
 pub struct Answer<T> {
@@ -97,11 +140,34 @@ pub struct Answer<T> {
     pub coverage: Option<String>,
     /// Statistics as JSON, when they were asked for.
     pub stats: Option<serde_json::Value>,
+    /// What the result is charged with, until it has gone to its client.
+    pub held: Option<Arc<Charge>>,
+}
+
+impl<T> Answer<T> {
+    /// The result, and what has to be said of it.
+    pub(crate) fn take(self) -> (T, Answer<()>) {
+        let Self { value, warnings, infos, coverage, stats, held } = self;
+        (value, Answer { value: (), warnings, infos, coverage, stats, held })
+    }
+
+    /// The same said of another result.
+    pub(crate) fn with<U>(self, value: U) -> Answer<U> {
+        let Self { value: _, warnings, infos, coverage, stats, held } = self;
+        Answer { value, warnings, infos, coverage, stats, held }
+    }
 }
 
 impl<T> From<T> for Answer<T> {
     fn from(value: T) -> Self {
-        Self { value, warnings: Vec::new(), infos: Vec::new(), coverage: None, stats: None }
+        Self {
+            value,
+            warnings: Vec::new(),
+            infos: Vec::new(),
+            coverage: None,
+            stats: None,
+            held: None,
+        }
     }
 }
 
@@ -151,6 +217,17 @@ pub trait Querier: Send + Sync {
         query: RangeQuery,
     ) -> Result<Answer<QueryValue>, QueryError>;
 
+    /// What remote read may do.
+    fn read_limits(&self) -> ReadLimits;
+
+    /// The samples within `range` of the series that fit all of `matchers`.
+    async fn read(
+        &self,
+        tenant: TenantId,
+        matchers: Vec<Matcher>,
+        range: TimeRange,
+    ) -> Result<SeriesStream, QueryError>;
+
     /// The exemplars within `range` of series that fit any of `selectors`.
     async fn exemplars(
         &self,
@@ -180,6 +257,9 @@ pub trait Querier: Send + Sync {
         name: String,
         query: SeriesQuery,
     ) -> Result<Answer<Vec<String>>, QueryError>;
+
+    /// The blocks that the tenant has now, in order of time.
+    async fn blocks(&self, tenant: TenantId) -> Result<Answer<Vec<BlockSummary>>, QueryError>;
 
     /// What metric families say of themselves.
     async fn metadata(

@@ -11,15 +11,18 @@ use varve_promql::parse::{parse_expr, quote};
 use varve_promql::print::pretty;
 use varve_promql::value::QueryValue;
 
-use crate::json::{push_float, push_labels, push_list, push_string, push_time, push_value};
+use crate::json::{
+    push_float, push_labels, push_list, push_sample, push_scalar, push_series, push_string,
+    push_text, push_time,
+};
 use crate::params::{Form, parse_duration_ns, parse_time};
 use crate::querier::{Answer, InstantQuery, Query, QueryError, RangeQuery};
-use crate::reply::{ApiError, answer, success};
+use crate::reply::{ApiError, answer, answer_list, success};
 use crate::routes::QueryState;
 use crate::tenant::Tenant;
 
 /// Most steps of a range query.
-const MAX_STEPS: i64 = 11_000;
+const MAX_STEPS: i128 = 11_000;
 
 pub(crate) const TRUNCATED: &str = "results truncated due to limit";
 
@@ -54,18 +57,24 @@ pub(crate) async fn range(
         return Err(ApiError::parameter("end", "end timestamp must not be before start time"));
     }
     let step = parse_duration_ns(form.get("step")).map_err(|e| ApiError::parameter("step", e))?;
-    // Steps are whole milliseconds.
-    let step = step / 1_000_000;
-    if step <= 0 {
-        return Err(ApiError::parameter(
+    let too_small = || {
+        ApiError::parameter(
             "step",
             "zero or negative query resolution step widths are not accepted. Try a positive integer",
-        ));
+        )
+    };
+    if step <= 0 {
+        return Err(too_small());
     }
-    if end.saturating_sub(start) / step > MAX_STEPS {
+    if i128::from(end.saturating_sub(start)) * 1_000_000 / i128::from(step) > MAX_STEPS {
         return Err(ApiError::bad_data(
             "exceeded maximum resolution of 11,000 points per timeseries. Try decreasing the query resolution (?step=XX)",
         ));
+    }
+    // Steps are whole milliseconds.
+    let step = step / 1_000_000;
+    if step == 0 {
+        return Err(too_small());
     }
     let timeout = timeout(&form)?;
     let query = query(&state, &form, timeout)?;
@@ -82,6 +91,7 @@ fn refused(e: QueryError) -> ApiError {
     }
 }
 
+/// `timeout`; that of zero and less is over at once.
 fn timeout(form: &Form) -> Result<Option<Duration>, ApiError> {
     match form.get("timeout") {
         "" => Ok(None),
@@ -107,6 +117,10 @@ fn query(state: &QueryState, form: &Form, timeout: Option<Duration>) -> Result<Q
     let text = form.get("query").to_owned();
     let expr = parse_expr(&text, &state.querier.parse_options())
         .map_err(|e| ApiError::parameter("query", e))?;
+    if timeout == Some(Duration::ZERO) {
+        let late = "query timed out in query execution";
+        return Err(QueryError::new(ErrorKind::Timeout, late).into());
+    }
     Ok(Query { text, expr, timeout, lookback, stats: !form.get("stats").is_empty() })
 }
 
@@ -126,16 +140,28 @@ fn respond(mut result: Answer<QueryValue>, limit: usize, form: &Form) -> Respons
             quote(stats)
         ));
     }
-    let stats = result.stats.take();
-    answer(result, |out, value| {
-        out.push('{');
-        push_value(out, &value);
-        if let Some(stats) = stats {
-            out.push_str(",\"stats\":");
-            out.push_str(&stats.to_string());
-        }
-        out.push('}');
-    })
+    let kind = result.value.value_type();
+    let open = format!("{{\"resultType\":\"{}\",\"result\":", kind.as_str());
+    let close = match result.stats.take() {
+        Some(stats) => format!(",\"stats\":{stats}}}"),
+        None => "}".to_owned(),
+    };
+    let around = (&*open, &*close);
+    let (value, rest) = result.take();
+    match value {
+        QueryValue::Vector(v) => answer_list(rest.with(v), around, push_sample),
+        QueryValue::Matrix(m) => answer_list(rest.with(m), around, push_series),
+        QueryValue::Scalar { time_ms, value } => answer(rest, |out, ()| {
+            out.push_str(around.0);
+            push_scalar(out, time_ms, value);
+            out.push_str(around.1);
+        }),
+        QueryValue::String { time_ms, value } => answer(rest, |out, ()| {
+            out.push_str(around.0);
+            push_text(out, time_ms, &value);
+            out.push_str(around.1);
+        }),
+    }
 }
 
 pub(crate) async fn exemplars(

@@ -1,13 +1,17 @@
 //! What is sent back: Prometheus' envelope around data, and its error types
 //! with their statuses. This is the one place that maps [`ErrorKind`] to HTTP.
 
+use std::convert::Infallible;
 use std::fmt::Write;
+use std::sync::Arc;
 
 use axum::body::Body;
 use axum::response::{IntoResponse, Response};
+use futures::{StreamExt, stream};
 use http::header::{CONTENT_TYPE, RETRY_AFTER};
 use http::{HeaderName, HeaderValue, StatusCode};
 use varve_model::ErrorKind;
+use varve_promql::source::Charge;
 
 use crate::json::push_string;
 use crate::querier::{Answer, QueryError};
@@ -93,8 +97,8 @@ impl IntoResponse for ApiError {
     }
 }
 
-fn json(status: StatusCode, body: String) -> Response {
-    let mut response = Response::new(Body::from(body));
+pub(crate) fn json(status: StatusCode, body: impl Into<Body>) -> Response {
+    let mut response = Response::new(body.into());
     *response.status_mut() = status;
     let kind = HeaderValue::from_static("application/json");
     response.headers_mut().insert(CONTENT_TYPE, kind);
@@ -108,16 +112,89 @@ pub(crate) fn success(write: impl FnOnce(&mut String)) -> Response {
 
 /// A success with annotations and coverage; `write` appends the value as JSON.
 pub(crate) fn answer<T>(answer: Answer<T>, write: impl FnOnce(&mut String, T)) -> Response {
-    let mut body = String::from("{\"status\":\"success\",\"data\":");
+    let mut body = String::from(OPEN);
     write(&mut body, answer.value);
-    for (name, kind, list) in
-        [("warnings", "warning", answer.warnings), ("infos", "info", answer.infos)]
-    {
-        push_annotations(&mut body, name, kind, list);
+    push_end(&mut body, answer.warnings, answer.infos);
+    covered(json(StatusCode::OK, body), answer.coverage)
+}
+
+/// How every success begins.
+const OPEN: &str = "{\"status\":\"success\",\"data\":";
+
+/// A long answer goes to its client in pieces of about so many bytes.
+const PIECE: usize = 64 << 10;
+
+/// A success whose data are a list within `around`: it is rendered piece by
+/// piece as the client takes it, and what is charged for it is held so long.
+pub(crate) fn answer_list<T: Send + 'static>(
+    answer: Answer<Vec<T>>,
+    around: (&str, &str),
+    push: fn(&mut String, &T),
+) -> Response {
+    let mut end = String::from(around.1);
+    push_end(&mut end, answer.warnings, answer.infos);
+    let mut list = List {
+        text: [OPEN, around.0, "["].concat(),
+        items: answer.value.into_iter(),
+        push,
+        first: true,
+        end: Some(format!("]{end}")),
+        _held: answer.held,
+    };
+    let first = list.piece().unwrap_or_default();
+    let body = match list.end {
+        None => Body::from(first),
+        Some(_) => {
+            let rest =
+                stream::unfold(list, |mut list| async move { list.piece().map(|p| (p, list)) });
+            Body::from_stream(
+                stream::once(async move { first }).chain(rest).map(Ok::<_, Infallible>),
+            )
+        }
+    };
+    covered(json(StatusCode::OK, body), answer.coverage)
+}
+
+/// A list that is being rendered.
+struct List<T> {
+    text: String,
+    items: std::vec::IntoIter<T>,
+    push: fn(&mut String, &T),
+    first: bool,
+    /// What follows the last item; `None` once it is rendered.
+    end: Option<String>,
+    _held: Option<Arc<Charge>>,
+}
+
+impl<T> List<T> {
+    /// The next piece, `None` after the last.
+    fn piece(&mut self) -> Option<String> {
+        while self.end.is_some() && self.text.len() < PIECE {
+            match self.items.next() {
+                Some(item) => {
+                    if !std::mem::take(&mut self.first) {
+                        self.text.push(',');
+                    }
+                    (self.push)(&mut self.text, &item);
+                }
+                None => self.text.push_str(&self.end.take().unwrap_or_default()),
+            }
+        }
+        let piece = std::mem::take(&mut self.text);
+        (!piece.is_empty()).then_some(piece)
+    }
+}
+
+/// Annotations and the end of the envelope.
+fn push_end(body: &mut String, warnings: Vec<String>, infos: Vec<String>) {
+    for (name, kind, list) in [("warnings", "warning", warnings), ("infos", "info", infos)] {
+        push_annotations(body, name, kind, list);
     }
     body.push('}');
-    let mut response = json(StatusCode::OK, body);
-    let coverage = answer.coverage.as_deref().map(ascii_json);
+}
+
+fn covered(mut response: Response, coverage: Option<String>) -> Response {
+    let coverage = coverage.as_deref().map(ascii_json);
     if let Some(value) = coverage.and_then(|c| HeaderValue::from_str(&c).ok()) {
         response.headers_mut().insert(COVERAGE, value);
     }

@@ -10,7 +10,7 @@ use crate::json::{push_labels, push_list, push_string};
 use crate::params::{Form, integer, label_name};
 use crate::querier::{Answer, MetadataQuery, SeriesQuery};
 use crate::query::TRUNCATED;
-use crate::reply::{ApiError, answer, success};
+use crate::reply::{ApiError, answer, answer_list, success};
 use crate::routes::QueryState;
 use crate::tenant::Tenant;
 
@@ -35,7 +35,7 @@ fn cut<T>(answer: &mut Answer<Vec<T>>, limit: usize) {
 
 fn strings(mut result: Answer<Vec<String>>, limit: usize) -> Response {
     cut(&mut result, limit);
-    answer(result, |out, names| push_list(out, &names, |out, name| push_string(out, name)))
+    answer_list(result, ("", ""), |out, name| push_string(out, name))
 }
 
 pub(crate) async fn series(
@@ -43,6 +43,7 @@ pub(crate) async fn series(
     Tenant(tenant): Tenant,
     form: Form,
 ) -> Reply {
+    form.whole()?;
     if form.all("match[]").next().is_none() {
         return Err(ApiError::bad_data("no match[] parameter provided"));
     }
@@ -52,7 +53,7 @@ pub(crate) async fn series(
     let (query, limit) = series_query(&form)?;
     let mut result = state.querier.series(tenant, query).await?;
     cut(&mut result, limit);
-    Ok(answer(result, |out, series| push_list(out, &series, push_labels)))
+    Ok(answer_list(result, ("", ""), push_labels))
 }
 
 pub(crate) async fn labels(

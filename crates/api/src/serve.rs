@@ -3,6 +3,8 @@
 use axum::Router;
 use tokio::net::TcpListener;
 
+use crate::lenient::Lenient;
+
 /// Serves until `shutdown` resolves, then takes no more connections and lets
 /// requests under way finish.
 ///
@@ -13,5 +15,5 @@ pub async fn serve(
     router: Router,
     shutdown: impl Future<Output = ()> + Send + 'static,
 ) -> std::io::Result<()> {
-    axum::serve(listener, router).with_graceful_shutdown(shutdown).await
+    axum::serve(Lenient(listener), router).with_graceful_shutdown(shutdown).await
 }

@@ -1,8 +1,9 @@
 //! The routes, driven through the router with fakes behind them.
 
-mod fakes;
+pub(crate) mod fakes;
 mod ops;
 mod query;
+mod read;
 mod series;
 mod tenant;
 mod write;
@@ -15,13 +16,13 @@ use tower::ServiceExt;
 use fakes::fixture;
 
 /// An answer as a client sees it.
-struct Got {
-    status: StatusCode,
-    headers: HeaderMap,
-    body: String,
+pub(crate) struct Got {
+    pub(crate) status: StatusCode,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: String,
 }
 
-async fn send(router: &Router, request: Request<Body>) -> Got {
+pub(crate) async fn send(router: &Router, request: Request<Body>) -> Got {
     let response = router.clone().oneshot(request).await.unwrap();
     let (parts, body) = response.into_parts();
     let bytes = to_bytes(body, 1 << 20).await.unwrap();

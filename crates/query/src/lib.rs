@@ -28,6 +28,8 @@ mod select;
 mod session;
 mod stores;
 
+pub use varve_block::BlockEntry;
+
 pub use budget::{Budgets, QueryBudget};
 pub use config::QueryConfig;
 pub use coverage::Coverage;

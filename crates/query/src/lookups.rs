@@ -5,12 +5,16 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use bytes::Bytes;
+use varve_block::BlockEntry;
 use varve_model::{Exemplar, Labels, Matcher, Metadata, TimeRange};
 use varve_promql::source::{Charge, MemoryBudget};
 use varve_wire::{convert, v1};
 
 use crate::gather::{Ask, Part};
 use crate::{QueryError, Session};
+
+/// Memory of a block's entry, about.
+const ENTRY_BYTES: usize = 2048;
 
 fn released(header: Option<v1::SelectHeader>) -> u64 {
     header.map_or(0, |h| h.released_at)
@@ -131,6 +135,17 @@ impl Session {
             }
         }
         Ok(all.into_iter().take(if limit == 0 { usize::MAX } else { limit }).collect())
+    }
+
+    /// The blocks of the newest version of the catalog, charged to the budget.
+    pub async fn blocks(self: &Arc<Self>) -> Result<(Vec<BlockEntry>, Charge), QueryError> {
+        let budget: Arc<dyn MemoryBudget> = self.budget();
+        let snapshot = self.pin().await?;
+        let entries = usize::try_from(snapshot.block_count()).unwrap_or(usize::MAX);
+        let charge = Charge::take(&budget, entries.saturating_mul(ENTRY_BYTES))?;
+        let blocks = snapshot.all_blocks().await?;
+        self.cover(|c| c.complete = true);
+        Ok((blocks, charge))
     }
 
     /// Exemplars of series that fit any of the selectors, by series, in order

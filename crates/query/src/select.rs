@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use futures::stream::{self, BoxStream, StreamExt};
 use varve_block::{EncodedChunk, EncodedSeries, merge::merge_chunks};
-use varve_model::{Labels, Series, TimeRange};
+use varve_model::{Labels, Matcher, Series, TimeRange};
 use varve_promql::source::{
     Charge, MemoryBudget, SelectRequest, SeriesBatch, SeriesSource, SourceError,
 };
@@ -32,8 +32,12 @@ impl SeriesSource for Source {
     ) -> BoxStream<'static, Result<SeriesBatch, SourceError>> {
         let session = Arc::clone(&self.0);
         stream::once(async move {
-            match session.coded(&request).await {
-                Ok(gathered) => Batches { session, range: request.range, gathered }.stream(),
+            let SelectRequest { range, matchers, .. } = request;
+            match session.coded(&matchers, range).await {
+                Ok(gathered) => {
+                    let batch_samples = session.reader.config.batch_samples;
+                    Batches { session, range, gathered, batch_samples }.stream()
+                }
                 Err(e) => stream::once(async move { Err(e) }).boxed(),
             }
         })
@@ -50,11 +54,31 @@ struct Gathered {
 }
 
 impl Session {
-    async fn coded(self: &Arc<Self>, request: &SelectRequest) -> Result<Gathered, QueryError> {
+    /// Streams the series that match all, sorted by labels, one a batch.
+    ///
+    /// # Errors
+    /// When a source does not answer; what cannot be decoded later ends the
+    /// stream with an error.
+    pub async fn sorted(
+        self: &Arc<Self>,
+        matchers: &[Matcher],
+        range: TimeRange,
+    ) -> Result<BoxStream<'static, Result<SeriesBatch, QueryError>>, QueryError> {
+        let mut gathered = self.coded(matchers, range).await?;
+        // They are taken from the end.
+        gathered.series.sort_unstable_by(|(a, _), (b, _)| b.cmp(a));
+        Ok(Batches { session: Arc::clone(self), range, gathered, batch_samples: 1 }.stream())
+    }
+
+    async fn coded(
+        self: &Arc<Self>,
+        matchers: &[Matcher],
+        range: TimeRange,
+    ) -> Result<Gathered, QueryError> {
         let budget: Arc<dyn MemoryBudget> = self.budget();
-        let matchers = convert::matchers(&request.matchers);
+        let asked = convert::matchers(matchers);
         let ask: Ask<(Vec<EncodedSeries>, Charge)> = Arc::new(move |mut client, scope| {
-            let (matchers, budget) = (matchers.clone(), Arc::clone(&budget));
+            let (matchers, budget) = (asked.clone(), Arc::clone(&budget));
             Box::pin(async move {
                 let request = v1::SelectRequest { scope: Some(scope), matchers };
                 let failed = |s| QueryError::from_status("select", &s);
@@ -72,9 +96,8 @@ impl Session {
         });
         // A sample right at the excluded beginning tells whether the histogram
         // after it was reset, also where a block ends between the two.
-        let TimeRange { start, end } = request.range;
-        let asked = TimeRange::new(start.saturating_sub(1), end);
-        let parts = self.gather(asked, &request.matchers, ask).await?;
+        let widened = TimeRange::new(range.start.saturating_sub(1), range.end);
+        let parts = self.gather(widened, matchers, ask).await?;
         let mut by_labels: HashMap<Labels, Vec<EncodedChunk>> = HashMap::new();
         let mut charges = Vec::with_capacity(parts.len());
         for (series, charge) in parts {
@@ -95,6 +118,8 @@ struct Batches {
     session: Arc<Session>,
     range: TimeRange,
     gathered: Gathered,
+    /// A batch is full when it has so many.
+    batch_samples: usize,
 }
 
 impl Batches {
@@ -114,7 +139,7 @@ impl Batches {
         let budget: Arc<dyn MemoryBudget> = self.session.budget();
         let mut charge = Charge::take(&budget, 0)?;
         let (mut out, mut samples) = (Vec::new(), 0);
-        while samples < self.session.reader.config.batch_samples {
+        while samples < self.batch_samples {
             let Some((labels, chunks)) = self.gathered.series.pop() else { break };
             // Charged before it is allocated: 16 bytes a sample, 24 with start timestamps.
             let count: usize = chunks.iter().map(|c| c.count as usize).sum();

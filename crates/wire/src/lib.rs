@@ -2,12 +2,13 @@
 //!
 //! [`v1`] is what Varve's processes say to each other (`proto/varve/v1`),
 //! [`batch`] the payload of appends and log entries, [`prompb`] what
-//! Prometheus senders say, and [`remote_write`] how a server reads that
-//! without copying.
+//! Prometheus senders say, [`remote_write`] how a server reads that without
+//! copying, and [`remote_read`] what is said when Prometheus reads.
 
 pub mod batch;
 pub mod convert;
 pub mod prompb;
+pub mod remote_read;
 pub mod remote_write;
 pub mod status;
 mod varint;

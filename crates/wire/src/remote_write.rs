@@ -17,6 +17,7 @@ mod tests;
 pub mod v1;
 pub mod v2;
 
+pub(crate) use fields::Fields;
 pub use fingerprint::{Fingerprints, TenantFingerprints};
 pub use series::{RawExemplar, RawHistogram, RawMetadata, RawSeries, SeriesFault};
 pub use snappy::{decompress, decompressed_len};

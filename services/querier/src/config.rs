@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 use varve_query::QueryConfig;
-use varve_runtime::config::HumanDuration;
+use varve_runtime::config::{ByteSize, HumanDuration};
 
 use crate::Features;
 
@@ -24,6 +24,11 @@ pub struct Config {
     pub max_samples: u64,
     /// What is on beside the defaults, by Prometheus' names for `--enable-feature`.
     pub features: Features,
+    /// Most samples that one query of a remote read may be answered with,
+    /// unless chunks are streamed.
+    pub remote_read_max_samples: u64,
+    /// A frame of a streamed remote read is sent when it has so many bytes.
+    pub remote_read_frame: ByteSize,
     /// Memory and time limits of reads.
     pub reads: QueryConfig,
 }
@@ -38,6 +43,8 @@ impl Default for Config {
             max_outstanding_per_tenant: 100,
             max_samples: 50_000_000,
             features: Features::default(),
+            remote_read_max_samples: 50_000_000,
+            remote_read_frame: ByteSize(1 << 20),
             reads: QueryConfig::default(),
         }
     }

@@ -11,6 +11,7 @@
 mod admission;
 mod config;
 mod features;
+mod held;
 mod lookups;
 mod metrics;
 mod run;

@@ -1,12 +1,14 @@
 //! What the query routes ask, answered: the face of the querier.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
+use futures::StreamExt;
 use varve_api::{
-    Answer, InstantQuery, MetadataQuery, Querier, QueryError, RangeQuery, SeriesExemplars,
-    SeriesQuery,
+    Answer, BlockSummary, InstantQuery, MetadataQuery, Querier, QueryError, RangeQuery, ReadLimits,
+    SeriesExemplars, SeriesQuery, SeriesStream,
 };
 use varve_model::{ErrorKind, Labels, Matcher, Metadata, TenantId, TimeRange};
 use varve_promql::engine::{EngineOptions, Query};
@@ -77,6 +79,34 @@ impl Querier for Service {
         self.counted("query_range", self.run(tenant, query, q.timeout, q.stats)).await
     }
 
+    fn read_limits(&self) -> ReadLimits {
+        ReadLimits {
+            max_samples: self.config.remote_read_max_samples,
+            frame_bytes: usize::try_from(self.config.remote_read_frame.0).unwrap_or(usize::MAX),
+            stalled: self.config.timeout.0,
+        }
+    }
+
+    async fn read(
+        &self,
+        tenant: TenantId,
+        matchers: Vec<Matcher>,
+        range: TimeRange,
+    ) -> Result<SeriesStream, QueryError> {
+        self.counted("read", async {
+            // A read takes a place among the queries until its last batch is taken.
+            let admitted = self.admission.enter(&tenant).await?;
+            let session = self.reader.session(tenant);
+            let batches = session.sorted(&matchers, range).await.map_err(refuse)?;
+            let batches = batches.map(move |batch| {
+                let _held = &admitted;
+                batch.map_err(refuse)
+            });
+            Ok(SeriesStream { batches: batches.boxed(), budget: session.budget() })
+        })
+        .await
+    }
+
     async fn exemplars(
         &self,
         tenant: TenantId,
@@ -134,6 +164,25 @@ impl Querier for Service {
             let range = query.range.unwrap_or(TimeRange::ALL);
             let found = session.label_values(&name, &query.selectors, range, query.limit).await;
             Ok(covered(&session, found.map_err(refuse)?))
+        })
+        .await
+    }
+
+    async fn blocks(&self, tenant: TenantId) -> Result<Answer<Vec<BlockSummary>>, QueryError> {
+        self.counted("blocks", async {
+            let session = self.reader.session(tenant);
+            let (entries, charge) = session.blocks().await.map_err(refuse)?;
+            let summary = |b: varve_query::BlockEntry| BlockSummary {
+                id: b.id.to_string(),
+                min_time: b.min_time,
+                max_time: b.max_time,
+                samples: b.samples,
+                series: b.series,
+                level: b.level,
+                sources: b.sources.iter().map(ToString::to_string).collect(),
+            };
+            let blocks = entries.into_iter().map(summary).collect();
+            Ok(Answer { held: Some(Arc::new(charge)), ..covered(&session, blocks) })
         })
         .await
     }

@@ -51,7 +51,8 @@ impl Service {
         let stats = stats.then(|| render_stats(&output, begun.elapsed(), waited));
         let QueryOutput { value, warnings, infos, stats: _ } = output;
         let coverage = Some(session.coverage().to_json());
-        Ok(Answer { value, warnings, infos, coverage, stats })
+        let held = Some(crate::held::hold(&session, &value)?);
+        Ok(Answer { value, warnings, infos, coverage, stats, held })
     }
 
     async fn evaluate(

@@ -1,5 +1,8 @@
 //! The parameters of a request: those of a form body first, then those of
 //! the URL.
+//!
+//! Pairs are read as Go reads them: one with a malformed escape or a `;` is
+//! left out, and only some routes ask whether there was any.
 
 use std::io::Read;
 
@@ -7,6 +10,7 @@ use axum::body::{Body, Bytes, to_bytes};
 use axum::extract::{FromRequest, Request};
 use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE};
 use http::{HeaderMap, Method};
+use varve_promql::parse::quote;
 
 use crate::reply::ApiError;
 
@@ -15,7 +19,11 @@ const MAX_FORM: usize = 10 << 20;
 
 /// Names and values, in order.
 #[derive(Debug, Default)]
-pub(crate) struct Form(Vec<(String, String)>);
+pub(crate) struct Form {
+    pairs: Vec<(String, String)>,
+    /// What was wrong with pairs that were left out.
+    fault: Option<String>,
+}
 
 impl Form {
     /// The first value, empty when there is none.
@@ -25,8 +33,65 @@ impl Form {
 
     /// All values.
     pub(crate) fn all<'a>(&'a self, name: &str) -> impl Iterator<Item = &'a str> {
-        self.0.iter().filter(move |(n, _)| n == name).map(|(_, v)| v.as_str())
+        self.pairs.iter().filter(move |(n, _)| n == name).map(|(_, v)| v.as_str())
     }
+}
+
+impl Form {
+    /// Refuses a request of which pairs were left out.
+    pub(crate) fn whole(&self) -> Result<(), ApiError> {
+        match &self.fault {
+            None => Ok(()),
+            Some(fault) => Err(ApiError::bad_data(format!("error parsing form values: {fault}"))),
+        }
+    }
+
+    /// Adds the pairs of a body or a query string.
+    fn add(&mut self, text: &[u8]) {
+        let mut fault = None;
+        for pair in text.split(|b| *b == b'&').filter(|pair| !pair.is_empty()) {
+            if pair.contains(&b';') {
+                fault = Some("invalid semicolon separator in query".to_owned());
+                continue;
+            }
+            let (name, value) = match pair.iter().position(|b| *b == b'=') {
+                Some(at) => (&pair[..at], &pair[at + 1..]),
+                None => (pair, &pair[pair.len()..]),
+            };
+            match (unescape(name), unescape(value)) {
+                (Ok(name), Ok(value)) => self.pairs.push((name, value)),
+                (Err(e), _) | (_, Err(e)) => fault = fault.or(Some(e)),
+            }
+        }
+        if self.fault.is_none() {
+            self.fault = fault;
+        }
+    }
+}
+
+/// Undoes `+` and `%xx`. What is not UTF-8 then is replaced.
+fn unescape(text: &[u8]) -> Result<String, String> {
+    let mut out = Vec::with_capacity(text.len());
+    let mut rest = text;
+    while let Some((&first, after)) = rest.split_first() {
+        rest = after;
+        match first {
+            b'+' => out.push(b' '),
+            b'%' => {
+                let digit = |at: usize| char::from(*after.get(at)?).to_digit(16);
+                let Some((high, low)) = digit(0).zip(digit(1)) else {
+                    let shown = &after[..after.len().min(2)];
+                    let shown = format!("%{}", String::from_utf8_lossy(shown));
+                    return Err(format!("invalid URL escape {}", quote(&shown)));
+                };
+                out.push((high * 16 + low) as u8);
+                rest = &after[2..];
+            }
+            other => out.push(other),
+        }
+    }
+    Ok(String::from_utf8(out)
+        .unwrap_or_else(|e| String::from_utf8_lossy(e.as_bytes()).into_owned()))
 }
 
 impl<S: Send + Sync> FromRequest<S> for Form {
@@ -34,7 +99,7 @@ impl<S: Send + Sync> FromRequest<S> for Form {
 
     async fn from_request(request: Request, _: &S) -> Result<Self, ApiError> {
         let (parts, body) = request.into_parts();
-        let mut pairs = Vec::new();
+        let mut form = Self::default();
         let has_form = parts
             .headers
             .get(CONTENT_TYPE)
@@ -42,21 +107,20 @@ impl<S: Send + Sync> FromRequest<S> for Form {
             .is_some_and(|v| v.starts_with("application/x-www-form-urlencoded"));
         if parts.method == Method::POST && has_form {
             let bytes = read_body(&parts.headers, body, MAX_FORM).await?;
-            pairs.extend(decode(&inflate(&parts.headers, bytes)?)?);
+            form.add(&inflate(&parts.headers, bytes)?);
         }
-        pairs.extend(decode(parts.uri.query().unwrap_or("").as_bytes())?);
-        Ok(Self(pairs))
+        form.add(parts.uri.query().unwrap_or("").as_bytes());
+        Ok(form)
     }
-}
-
-fn decode(text: &[u8]) -> Result<Vec<(String, String)>, ApiError> {
-    serde_urlencoded::from_bytes(text)
-        .map_err(|e| ApiError::bad_data(format!("error parsing form values: {e}")))
 }
 
 /// Reads a body of at most `limit` bytes; one that says that it is longer is
 /// refused before it is read.
-async fn read_body(headers: &HeaderMap, body: Body, limit: usize) -> Result<Bytes, ApiError> {
+pub(crate) async fn read_body(
+    headers: &HeaderMap,
+    body: Body,
+    limit: usize,
+) -> Result<Bytes, ApiError> {
     let length = headers.get(CONTENT_LENGTH).and_then(|v| v.to_str().ok()?.parse::<u64>().ok());
     if length.is_some_and(|n| n > limit as u64) {
         return Err(ApiError::too_large(limit, ""));
@@ -91,5 +155,32 @@ fn inflate(headers: &HeaderMap, bytes: Bytes) -> Result<Bytes, ApiError> {
             "content encoding {:?} is not supported, use gzip or none",
             String::from_utf8_lossy(other)
         ))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pairs_are_gos() {
+        let semicolon = "invalid semicolon separator in query";
+        let cases: [(&str, &[(&str, &str)], Option<&str>); 8] = [
+            ("", &[], None),
+            ("a=b&c", &[("a", "b"), ("c", "")], None),
+            ("&&a=b=c&=d", &[("a", "b=c"), ("", "d")], None),
+            ("a=%41+%2B&%c3%a9=%ff", &[("a", "A +"), ("é", "\u{fffd}")], None),
+            ("a=%zz&b=1", &[("b", "1")], Some("invalid URL escape \"%zz\"")),
+            ("a=%4&b=%", &[], Some("invalid URL escape \"%4\"")),
+            ("a=1;b=2&c=3", &[("c", "3")], Some(semicolon)),
+            ("a=%x&b;&c=%y", &[], Some(semicolon)),
+        ];
+        for (text, pairs, fault) in cases {
+            let mut form = Form::default();
+            form.add(text.as_bytes());
+            let got: Vec<(&str, &str)> =
+                form.pairs.iter().map(|(n, v)| (n.as_str(), v.as_str())).collect();
+            assert_eq!((&got[..], form.fault.as_deref()), (pairs, fault), "{text}");
+        }
     }
 }

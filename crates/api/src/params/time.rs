@@ -29,7 +29,11 @@ pub(crate) fn parse_time(text: &str) -> Result<i64, String> {
 
 /// Reads a duration, seconds or with units, into nanoseconds.
 pub(crate) fn parse_duration_ns(text: &str) -> Result<i64, String> {
-    if let Some(seconds) = float(text).filter(|s| !s.is_nan()) {
+    if let Some(seconds) = float(text) {
+        if seconds.is_nan() {
+            // What Go makes of it.
+            return Ok(i64::MIN);
+        }
         let ns = seconds * 1e9;
         if ns.abs() > i64::MAX as f64 {
             let text = quote(text);

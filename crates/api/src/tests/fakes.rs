@@ -6,17 +6,20 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use axum::Router;
+use futures::StreamExt;
 use prometheus::Registry;
 use varve_model::{
     Counts, ErrorKind, Exemplar, FloatSamples, Histogram, HistogramSamples, Labels, Matcher,
     Metadata, MetricType, ResetHint, Series, Span, TenantId, TimeRange,
 };
+use varve_promql::source::{Charge, MemoryBudget, OverBudget, SeriesBatch};
 use varve_promql::value::{InstantSample, QueryValue, Value};
 use varve_runtime::ManualClock;
 
 use crate::{
-    Admin, Answer, BuildInfo, InstantQuery, MetadataQuery, Querier, Query, QueryError, RangeQuery,
-    RequestRoom, SeriesExemplars, SeriesQuery, Services, WriteReply, WriteRequest, Writer, router,
+    Admin, Answer, BlockSummary, BuildInfo, InstantQuery, MetadataQuery, ProcessInfo, Querier,
+    Query, QueryError, RangeQuery, ReadLimits, RequestRoom, SeriesExemplars, SeriesQuery,
+    SeriesStream, Services, WriteReply, WriteRequest, Writer, router,
 };
 
 /// What the fakes were asked, newest last.
@@ -47,6 +50,12 @@ pub(crate) fn fixture() -> (Router, Seen) {
         registry: Registry::new(),
         clock: Arc::new(ManualClock::new(1_700_000_000_123)),
         build: BuildInfo { version: "9.9.9".to_owned(), revision: "abc".to_owned() },
+        process: ProcessInfo {
+            folder: "/here".to_owned(),
+            host: "one".to_owned(),
+            cores: 2,
+            retention: "15d".to_owned(),
+        },
         max_write_body: 1000,
     };
     (router(services).unwrap(), seen)
@@ -97,6 +106,7 @@ fn decorate(query: &Query, value: QueryValue) -> Answer<QueryValue> {
         warnings: (0..many).map(|i| format!("PromQL warning: {i} (1:1)")).collect(),
         infos: if many > 0 { vec!["PromQL info: \"x\"".to_owned()] } else { Vec::new() },
         coverage: Some("{\"complete\":true}".to_owned()),
+        held: None,
         stats: query.stats.then(|| serde_json::json!({"timings": {"evalTotalTime": 0.5}})),
     }
 }
@@ -149,6 +159,39 @@ impl Querier for Fake {
         Ok(decorate(&q.query, QueryValue::Matrix(vec![series("a"), series("b")])))
     }
 
+    fn read_limits(&self) -> ReadLimits {
+        ReadLimits { max_samples: 500, frame_bytes: 300, stalled: Duration::from_secs(1) }
+    }
+
+    async fn read(
+        &self,
+        tenant: TenantId,
+        matchers: Vec<Matcher>,
+        range: TimeRange,
+    ) -> Result<SeriesStream, QueryError> {
+        self.0.push(format!("{tenant} read {matchers:?} {} {}", range.start, range.end));
+        let names: Vec<String> = matchers.iter().map(|m| m.value().to_owned()).collect();
+        if let Some(e) = names.first().and_then(|name| failure(name)) {
+            return Err(e);
+        }
+        let budget: Arc<dyn MemoryBudget> = Arc::new(Bytes(1 << 20));
+        let charges = Arc::clone(&budget);
+        let batch = move |name: String| {
+            let charge = Charge::take(&charges, 0).map_err(|e| over(e.to_string()))?;
+            if name == "broken" {
+                return Err(over("broken".to_owned()));
+            }
+            let mut floats = FloatSamples::default();
+            (0..400).for_each(|i| floats.push(i * 1000, (i as f64).sin(), 0));
+            let mut histograms = HistogramSamples::default();
+            histograms.push(500_000, histogram(), 0);
+            let series = Series { labels: labels(&[("__name__", &name)]), floats, histograms };
+            Ok(SeriesBatch { series: vec![series], charge })
+        };
+        let batches = futures::stream::iter(names.into_iter().map(batch)).boxed();
+        Ok(SeriesStream { batches, budget })
+    }
+
     async fn exemplars(
         &self,
         tenant: TenantId,
@@ -191,6 +234,14 @@ impl Querier for Fake {
         Ok(Vec::new().into())
     }
 
+    async fn blocks(&self, tenant: TenantId) -> Result<Answer<Vec<BlockSummary>>, QueryError> {
+        self.0.push(format!("{tenant} blocks"));
+        let id = "01KABC".to_owned();
+        let (min_time, max_time, samples, series) = (1000, 2000, 7, 3);
+        let sources = vec![id.clone()];
+        Ok(vec![BlockSummary { id, min_time, max_time, samples, series, level: 0, sources }].into())
+    }
+
     async fn metadata(
         &self,
         tenant: TenantId,
@@ -202,6 +253,25 @@ impl Querier for Fake {
         let b = vec![entry(MetricType::GaugeHistogram, "b")];
         Ok(BTreeMap::from([("a".to_owned(), a), ("b".to_owned(), b)]).into())
     }
+}
+
+fn over(what: String) -> QueryError {
+    QueryError::new(ErrorKind::Execution, what)
+}
+
+/// A budget that only knows single requests.
+struct Bytes(usize);
+
+impl MemoryBudget for Bytes {
+    fn take(&self, asked: usize) -> Result<(), OverBudget> {
+        let (scope, limit, setting) = ("query", self.0, "fake.limit");
+        match asked <= limit {
+            true => Ok(()),
+            false => Err(OverBudget { scope, limit, used: 0, asked, setting }),
+        }
+    }
+
+    fn give(&self, _: usize) {}
 }
 
 /// Room for so many bytes.

@@ -8,7 +8,7 @@ use crate::varint::{ReadError, Reader};
 
 /// A field's value, by its wire type.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Value<'a> {
+pub(crate) enum Value<'a> {
     Varint(u64),
     Fixed64(u64),
     /// The bytes, and their position in the body.
@@ -17,35 +17,35 @@ pub(super) enum Value<'a> {
 }
 
 /// The fields of one message.
-pub(super) struct Fields<'a> {
+pub(crate) struct Fields<'a> {
     reader: Reader<'a>,
     message: &'static str,
 }
 
 /// One field of a message.
-pub(super) struct Field<'a> {
-    pub(super) number: u32,
-    pub(super) value: Value<'a>,
+pub(crate) struct Field<'a> {
+    pub(crate) number: u32,
+    pub(crate) value: Value<'a>,
     /// Position of its tag in the body.
-    pub(super) at: usize,
+    pub(crate) at: usize,
     message: &'static str,
 }
 
 impl<'a> Fields<'a> {
     /// The fields of the message `bytes`, which begins at `base` of the body.
-    pub(super) fn new(bytes: &'a [u8], base: usize, message: &'static str) -> Self {
+    pub(crate) fn new(bytes: &'a [u8], base: usize, message: &'static str) -> Self {
         Self { reader: Reader::new(bytes, base), message }
     }
 
     /// The position after the last field read.
-    pub(super) fn position(&self) -> usize {
+    pub(crate) fn position(&self) -> usize {
         self.reader.position()
     }
 
     /// Steps over the fields in a row that are bytes of this number (below 16)
     /// and shorter than 128, as nearly all labels are; what is otherwise, or
     /// cut short, is left to [`Fields::next`].
-    pub(super) fn skip_short(&mut self, number: u8) {
+    pub(crate) fn skip_short(&mut self, number: u8) {
         let rest = self.reader.rest();
         let mut at = 0;
         while let Some(&[tag, len]) = rest.get(at..at + 2)
@@ -60,7 +60,7 @@ impl<'a> Fields<'a> {
     }
 
     /// The next field, `None` at the end.
-    pub(super) fn next(&mut self) -> Result<Option<Field<'a>>, DecodeError> {
+    pub(crate) fn next(&mut self) -> Result<Option<Field<'a>>, DecodeError> {
         if self.reader.is_empty() {
             return Ok(None);
         }
@@ -107,33 +107,33 @@ impl<'a> Fields<'a> {
 const MAX_FIELD: u32 = (1 << 29) - 1;
 
 impl<'a> Field<'a> {
-    pub(super) fn varint(&self) -> Result<u64, DecodeError> {
+    pub(crate) fn varint(&self) -> Result<u64, DecodeError> {
         match self.value {
             Value::Varint(v) => Ok(v),
             _ => Err(self.wrong_type()),
         }
     }
 
-    pub(super) fn int64(&self) -> Result<i64, DecodeError> {
+    pub(crate) fn int64(&self) -> Result<i64, DecodeError> {
         self.varint().map(|v| v as i64)
     }
 
-    pub(super) fn int32(&self) -> Result<i32, DecodeError> {
+    pub(crate) fn int32(&self) -> Result<i32, DecodeError> {
         self.varint().map(|v| v as i32)
     }
 
-    pub(super) fn sint32(&self) -> Result<i32, DecodeError> {
+    pub(crate) fn sint32(&self) -> Result<i32, DecodeError> {
         self.varint().map(|v| unzigzag32(v as u32))
     }
 
-    pub(super) fn double(&self) -> Result<f64, DecodeError> {
+    pub(crate) fn double(&self) -> Result<f64, DecodeError> {
         match self.value {
             Value::Fixed64(v) => Ok(f64::from_bits(v)),
             _ => Err(self.wrong_type()),
         }
     }
 
-    pub(super) fn bytes(&self) -> Result<(&'a [u8], usize), DecodeError> {
+    pub(crate) fn bytes(&self) -> Result<(&'a [u8], usize), DecodeError> {
         match self.value {
             Value::Bytes(b, base) => Ok((b, base)),
             _ => Err(self.wrong_type()),
@@ -141,7 +141,7 @@ impl<'a> Field<'a> {
     }
 
     /// The varints of a repeated field, packed or not, each to `take`.
-    pub(super) fn varints(
+    pub(crate) fn varints(
         &self,
         mut take: impl FnMut(u64) -> Result<(), DecodeError>,
     ) -> Result<(), DecodeError> {
@@ -165,7 +165,7 @@ impl<'a> Field<'a> {
 
     /// The doubles of a repeated field, packed or not, appended to `out`;
     /// `charge` is told their number of bytes before room is made.
-    pub(super) fn doubles(
+    pub(crate) fn doubles(
         &self,
         out: &mut Vec<f64>,
         charge: impl FnOnce(usize) -> Result<(), DecodeError>,
@@ -200,6 +200,6 @@ impl<'a> Field<'a> {
 }
 
 /// Undoes the zigzag coding of 32-bit numbers.
-pub(super) fn unzigzag32(v: u32) -> i32 {
+pub(crate) fn unzigzag32(v: u32) -> i32 {
     (v >> 1) as i32 ^ -((v & 1) as i32)
 }

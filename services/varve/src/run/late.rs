@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use varve_api::{
-    Answer, InstantQuery, MetadataQuery, Querier, QueryError, RangeQuery, RequestRoom,
-    SeriesExemplars, SeriesQuery, WriteReply, WriteRequest, Writer,
+    Answer, BlockSummary, InstantQuery, MetadataQuery, Querier, QueryError, RangeQuery, ReadLimits,
+    RequestRoom, SeriesExemplars, SeriesQuery, SeriesStream, WriteReply, WriteRequest, Writer,
 };
 use varve_model::{ErrorKind, Labels, Matcher, Metadata, TenantId, TimeRange};
 use varve_promql::{engine::EngineOptions, value::QueryValue};
@@ -104,6 +104,20 @@ impl Querier for Late<dyn Querier> {
         self.get()?.range(tenant, query).await
     }
 
+    fn read_limits(&self) -> ReadLimits {
+        let none = ReadLimits { max_samples: 0, frame_bytes: 0, stalled: Duration::ZERO };
+        self.role.get().map_or(none, |q| q.read_limits())
+    }
+
+    async fn read(
+        &self,
+        tenant: TenantId,
+        matchers: Vec<Matcher>,
+        range: TimeRange,
+    ) -> Result<SeriesStream, QueryError> {
+        self.get()?.read(tenant, matchers, range).await
+    }
+
     async fn exemplars(
         &self,
         tenant: TenantId,
@@ -136,6 +150,10 @@ impl Querier for Late<dyn Querier> {
         query: SeriesQuery,
     ) -> Result<Answer<Vec<String>>, QueryError> {
         self.get()?.label_values(tenant, name, query).await
+    }
+
+    async fn blocks(&self, tenant: TenantId) -> Result<Answer<Vec<BlockSummary>>, QueryError> {
+        self.get()?.blocks(tenant).await
     }
 
     async fn metadata(

@@ -22,6 +22,7 @@ use varve_api::{Querier, Writer};
 use varve_bucket::{Bucket, Catalog};
 use varve_cluster::{LocalNetwork, Pool, serve_local, serve_tcp};
 use varve_log::{Disk, RealDisk};
+use varve_model::TenantId;
 use varve_runtime::{Clock, Shutdown, SystemClock, configure_failpoints_from_env, init_tracing};
 
 use crate::cli::Failure;
@@ -88,6 +89,7 @@ async fn serve(config: Config) -> Result<(), Failure> {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             ..varve_api::BuildInfo::default()
         },
+        process: process_info(&config)?,
         max_write_body: usize::try_from(config.server.max_write_body.0).unwrap_or(usize::MAX),
     })?;
     let token = shutdown.register(STAGE_LISTENERS, "http");
@@ -151,6 +153,16 @@ async fn serve(config: Config) -> Result<(), Failure> {
         )
         .into())
     }
+}
+
+fn process_info(config: &Config) -> Result<varve_api::ProcessInfo, Failure> {
+    let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    Ok(varve_api::ProcessInfo {
+        folder: std::env::current_dir()?.to_string_lossy().into_owned(),
+        host: host.trim().to_owned(),
+        cores: std::thread::available_parallelism().map_or(1, usize::from),
+        retention: config.overrides()?.tenant(&TenantId::anonymous()).retention.to_string(),
+    })
 }
 
 async fn bind(setting: &str, address: std::net::SocketAddr) -> Result<TcpListener, Failure> {
