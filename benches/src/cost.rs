@@ -3,16 +3,20 @@
 //!
 //! ```text
 //! bench (programs, runs) ─▶ server, process ─▶ write | memory | bytes | restart | freshness
+//!                           answer, dashboards ─▶ queries │
 //!                           machine, plot ───▶ report ─▶ results/
 //! ```
 
+pub mod answer;
 pub mod bench;
 pub mod bytes;
+pub mod dashboards;
 pub mod freshness;
 pub mod machine;
 pub mod memory;
 pub mod plot;
 pub mod process;
+pub mod queries;
 pub mod report;
 pub mod restart;
 pub mod server;

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use clap::{Parser, Subcommand};
 use varve_benches::cost::bench::Bench;
 use varve_benches::cost::server::Kind;
-use varve_benches::cost::{bytes, freshness, memory, restart, write};
+use varve_benches::cost::{bytes, freshness, memory, queries, restart, write};
 
 /// Measures Varve beside VictoriaMetrics and Prometheus.
 #[derive(Debug, Parser)]
@@ -111,6 +111,22 @@ enum Question {
         #[arg(long, default_value_t = 60.0)]
         seconds: f64,
     },
+    /// What does a dashboard cost to look at? The servers' data stays in
+    /// --temp, for the next time.
+    Queries {
+        /// Series.
+        #[arg(long, default_value_t = 100_000)]
+        series: u32,
+        /// Hours of data.
+        #[arg(long, default_value_t = 24)]
+        hours: u32,
+        /// Repetitions of each query after the first.
+        #[arg(long, default_value_t = 5)]
+        repetitions: usize,
+        /// Ask only the panel of this number.
+        #[arg(long, default_value_t = 0)]
+        only: usize,
+    },
 }
 
 fn main() -> io::Result<()> {
@@ -140,6 +156,9 @@ fn main() -> io::Result<()> {
         Question::Restart { series, scrapes } => restart::ask(&bench, series, scrapes),
         Question::Freshness { series, rate, seconds } => {
             freshness::ask(&bench, series, rate, seconds)
+        }
+        Question::Queries { series, hours, repetitions, only } => {
+            queries::ask(&bench, queries::Shape { series, hours, repetitions, only })
         }
     }
 }

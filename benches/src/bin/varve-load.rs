@@ -28,6 +28,10 @@ struct Flags {
     /// Scrapes of each series.
     #[arg(long, default_value_t = 100)]
     scrapes: u64,
+    /// Scrapes that are made up but not sent, to go on where another load has
+    /// ended; --scrapes counts them, too.
+    #[arg(long, default_value_t = 0)]
+    skip: u64,
     /// Seconds between scrapes.
     #[arg(long, default_value_t = 15)]
     interval: u32,
@@ -95,6 +99,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         headers: flags.header.iter().map(|h| format!("{h}\r\n")).collect(),
         speed: flags.speed.0,
         first_ms,
+        first_scrape: flags.skip,
         give_up: Duration::from_secs(flags.give_up),
     };
     let used = || cpu::process(std::process::id()).unwrap_or_default();

@@ -87,6 +87,7 @@ impl Bench {
             partitions: 1,
             seal_seconds: self.seal_seconds,
             hold_seconds: 300,
+            caches: true,
         }
     }
 

@@ -52,6 +52,8 @@ pub struct Setup {
     pub seal_seconds: u64,
     /// Varve: seconds for which shipped samples stay in memory.
     pub hold_seconds: u64,
+    /// Whether answers may come from caches of answers.
+    pub caches: bool,
 }
 
 /// A server that answers.
@@ -85,6 +87,16 @@ impl Server {
         Ok(server)
     }
 
+    /// Starts it on the folder as it is and waits until it is ready.
+    ///
+    /// # Errors
+    /// When it cannot be started or is not ready within ten minutes.
+    pub fn open(setup: Setup) -> io::Result<Self> {
+        let mut server = Self::spawn(setup)?;
+        server.wait_ready(Duration::from_secs(600))?;
+        Ok(server)
+    }
+
     /// Starts it on the folder as it is, and does not wait.
     ///
     /// # Errors
@@ -104,6 +116,9 @@ impl Server {
                 command.arg(format!("-storageDataPath={}", dir.join("data").display()));
                 command.arg(format!("-httpListenAddr={address}"));
                 command.arg("-search.latencyOffset=1ms");
+                if !setup.caches {
+                    command.args(["-search.disableCache", "-search.maxQueryDuration=10m"]);
+                }
             }
             Kind::Prometheus => {
                 let config = dir.join("prometheus.yml");
@@ -227,7 +242,7 @@ fn varve_yaml(setup: &Setup, http: u16, grpc: u16) -> String {
          server: {{http_listen: '127.0.0.1:{http}', grpc_listen: '127.0.0.1:{grpc}'}}\n\
          log: {{filter: warn}}\n\
          cluster: {{partitions: {partitions}}}\n\
-         ingester: {{seal_interval: {seal}s, cut_delay: 24h, hold: {hold}s}}\n\
+         ingester: {{seal_interval: {seal}s, cut_delay: 720h, hold: {hold}s}}\n\
          limits: {{inline: {{defaults: {{partitions: 0}}}}}}\n",
         data = data.display(),
         partitions = setup.partitions,

@@ -28,6 +28,8 @@ pub struct Manner {
     pub speed: Option<f64>,
     /// The time of the first sample, from which `speed` counts.
     pub first_ms: i64,
+    /// The first scrape that is sent; those before are made, not sent.
+    pub first_scrape: u64,
     /// How long one request is repeated before all is given up.
     pub give_up: Duration,
 }
@@ -105,6 +107,9 @@ impl Sender<'_> {
     fn run(&mut self, mut feed: Box<dyn Feed>, turn: usize, front: &Front) -> io::Result<()> {
         let mut scrape = 0;
         while let Some(request) = feed.next()? {
+            if request.scrape < self.manner.first_scrape {
+                continue;
+            }
             if request.scrape > scrape {
                 scrape = request.scrape;
                 front.reach(turn, scrape);
@@ -239,6 +244,7 @@ mod tests {
             headers: String::new(),
             speed: None,
             first_ms: 0,
+            first_scrape: 0,
             give_up: Duration::from_secs(10),
         };
         std::thread::scope(|scope| {
