@@ -14,7 +14,7 @@ use varve_model::{ErrorKind, Exemplar, Labels, Matcher, Metadata, TenantId, Time
 use varve_promql::ast::Expr;
 use varve_promql::engine::EngineOptions;
 use varve_promql::parse;
-use varve_promql::source::{Charge, MemoryBudget, SeriesBatch};
+use varve_promql::source::{Charge, Decoded, MemoryBudget};
 use varve_promql::value::QueryValue;
 
 /// A PromQL expression, parsed and type-checked.
@@ -111,7 +111,7 @@ pub struct BlockSummary {
 /// Work that is left ends when this is dropped.
 pub struct SeriesStream {
     /// The series. An error ends them.
-    pub batches: BoxStream<'static, Result<SeriesBatch, QueryError>>,
+    pub batches: BoxStream<'static, Result<Decoded, QueryError>>,
     /// What is made of them is charged to this, before it is allocated.
     pub budget: Arc<dyn MemoryBudget>,
 }

@@ -5,7 +5,9 @@
 //! endian). The encoding is canonical, so equality is equality of bytes, and
 //! the 64-bit hash that `limit_ratio` and sharding use equals Prometheus'.
 
+use std::borrow::Borrow;
 use std::cmp::Ordering;
+use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
@@ -29,6 +31,12 @@ pub fn is_metadata_label(name: &str) -> bool {
 /// * every string is UTF-8 and shorter than 16 MiB
 #[derive(Clone)]
 pub struct Labels(Arc<[u8]>);
+
+/// Something by label set; asked by [`Labels::as_bytes`], too.
+pub type LabelMap<V> = HashMap<Labels, V, foldhash::fast::RandomState>;
+
+/// Some label sets.
+pub type LabelSet = HashSet<Labels, foldhash::fast::RandomState>;
 
 /// Why bytes or pairs are not a label set.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -133,10 +141,12 @@ impl Labels {
 
     /// The value of a label, empty when absent.
     pub fn get(&self, name: &str) -> &str {
-        for (n, v) in self {
-            match n.cmp(name) {
-                Ordering::Less => {}
-                Ordering::Equal => return v,
+        let mut rest = &self.0[..];
+        while let Some((n, after)) = split(rest) {
+            let Some((value, after)) = split(after) else { break };
+            match n.cmp(name.as_bytes()) {
+                Ordering::Less => rest = after,
+                Ordering::Equal => return std::str::from_utf8(value).unwrap_or_default(),
                 Ordering::Greater => break,
             }
         }
@@ -164,8 +174,22 @@ impl Labels {
     }
 
     /// The labels for which `keep` holds.
-    pub fn filter(&self, mut keep: impl FnMut(&str) -> bool) -> Self {
-        Self::encode(self.iter().filter(|(n, _)| keep(n)))
+    pub fn filter(&self, keep: impl FnMut(&str) -> bool) -> Self {
+        let mut out = Vec::with_capacity(self.0.len());
+        self.filter_into(keep, &mut out);
+        Self(out.into())
+    }
+
+    /// Appends the encoding of the labels for which `keep` holds.
+    pub fn filter_into(&self, mut keep: impl FnMut(&str) -> bool, out: &mut Vec<u8>) {
+        let mut rest = &self.0[..];
+        while let Some((name, after)) = split(rest) {
+            let Some((_, after)) = split(after) else { break };
+            if std::str::from_utf8(name).is_ok_and(&mut keep) {
+                out.extend_from_slice(&rest[..rest.len() - after.len()]);
+            }
+            rest = after;
+        }
     }
 
     /// A builder that starts from these labels.
@@ -263,6 +287,13 @@ impl Eq for Labels {}
 impl Hash for Labels {
     fn hash<H: Hasher>(&self, state: &mut H) {
         self.0.hash(state);
+    }
+}
+
+/// The encoding is canonical: equal bytes, equal labels.
+impl Borrow<[u8]> for Labels {
+    fn borrow(&self) -> &[u8] {
+        &self.0
     }
 }
 

@@ -20,7 +20,9 @@ pub use histogram::{
     CUSTOM_BUCKETS_SCHEMA, Counts, Histogram, HistogramError, MAX_EXPONENTIAL_SCHEMA,
     MIN_EXPONENTIAL_SCHEMA, ResetHint, Span,
 };
-pub use labels::{Labels, LabelsBuilder, LabelsError, METRIC_NAME, is_metadata_label};
+pub use labels::{
+    LabelMap, LabelSet, Labels, LabelsBuilder, LabelsError, METRIC_NAME, is_metadata_label,
+};
 pub use matcher::{MatchOp, Matcher, MatcherError, compile_regex};
 pub use metadata::{Metadata, MetricType};
 pub use sample::{FloatSamples, HistogramSamples, STALE_NAN_BITS, Series, is_stale, stale_nan};

@@ -1,6 +1,7 @@
 //! The engine: from query text to answer.
 //!
-//! It parses, plans and evaluates; it owns no data, no threads and no clock.
+//! It parses, plans and evaluates; it owns no data and no clock, and threads
+//! only while it works on a few batches of series.
 //! Whoever calls it gives the series, the memory budget, and a token that
 //! ends the query when its time is up.
 
@@ -22,6 +23,8 @@ pub struct EngineOptions {
     pub default_subquery_step_ms: i64,
     /// The most samples that one query may hold at a time; 0 = no limit.
     pub max_samples: u64,
+    /// Threads that one query may use at once, its own included.
+    pub threads: usize,
     /// Whether metric names are dropped at the end rather than at once
     /// (`promql-delayed-name-removal`).
     pub delayed_name_removal: bool,
@@ -41,6 +44,7 @@ impl Default for EngineOptions {
             lookback_ms: 5 * 60 * 1000,
             default_subquery_step_ms: 60 * 1000,
             max_samples: 50_000_000,
+            threads: 1,
             delayed_name_removal: false,
             start_timestamps: false,
             type_and_unit_labels: false,

@@ -36,7 +36,7 @@ pub struct SelectHints {
 /// particular order. An error ends it.
 pub trait SeriesSource: Send + Sync {
     /// Streams the series that match, in batches. Memory of a batch is charged
-    /// to the query's budget by the source before it is yielded, and released
+    /// to the query's budget by the source before it is taken, and released
     /// by the engine when it drops the batch's [`Charge`].
     fn select(
         &self,
@@ -44,12 +44,36 @@ pub trait SeriesSource: Send + Sync {
     ) -> BoxStream<'static, Result<SeriesBatch, SourceError>>;
 }
 
+/// Some series, perhaps still coded: the engine decodes batches on as many
+/// threads as it may use, each where its rows are made.
+pub struct SeriesBatch(Box<dyn FnOnce() -> Result<Decoded, SourceError> + Send>);
+
 /// Some series, and the memory that they are charged with.
-pub struct SeriesBatch {
+pub struct Decoded {
     /// The series.
     pub series: Vec<Series>,
     /// Keeps their memory charged until dropped.
     pub charge: Charge,
+}
+
+impl SeriesBatch {
+    /// Series that are there already.
+    pub fn new(series: Vec<Series>, charge: Charge) -> Self {
+        Self::later(move || Ok(Decoded { series, charge }))
+    }
+
+    /// Series that `decode` makes, on some thread; it may not wait for others.
+    pub fn later(decode: impl FnOnce() -> Result<Decoded, SourceError> + Send + 'static) -> Self {
+        Self(Box::new(decode))
+    }
+
+    /// The series.
+    ///
+    /// # Errors
+    /// What is wrong with their bytes, or that there is no memory for them.
+    pub fn decode(self) -> Result<Decoded, SourceError> {
+        (self.0)()
+    }
 }
 
 /// Why storage could not answer.

@@ -16,8 +16,9 @@ pub struct QueryConfig {
     pub max_memory_per_query: ByteSize,
     /// How long one call to an ingester or store-gateway may take.
     pub call_timeout: HumanDuration,
-    /// Samples that are decoded into one batch for the engine. More use more
-    /// memory at once, fewer cost more calls.
+    /// Samples that are decoded into one batch for the engine: what one thread
+    /// works on at a time. More use more memory at once and leave the
+    /// processor's cache, fewer cost more calls.
     pub batch_samples: usize,
 }
 
@@ -28,7 +29,7 @@ impl Default for QueryConfig {
             max_memory_per_tenant: ByteSize(2 << 30),
             max_memory_per_query: ByteSize(1 << 30),
             call_timeout: HumanDuration::from_secs(60),
-            batch_samples: 1 << 19,
+            batch_samples: 1 << 16,
         }
     }
 }

@@ -18,7 +18,9 @@ pub const FRAME_BYTES: usize = 1 << 20;
 #[derive(Default)]
 pub struct FrameBuilder {
     frame: v1::SelectFrame,
-    known: HashMap<Bytes, u32>,
+    known: HashMap<Bytes, u32, foldhash::fast::RandomState>,
+    /// The vector that was asked for last: neighbours often share theirs.
+    last: Option<(Bytes, u32)>,
     bytes: usize,
 }
 
@@ -46,17 +48,26 @@ impl FrameBuilder {
 
     fn take(&mut self) -> v1::SelectFrame {
         self.known.clear();
+        self.last = None;
         self.bytes = 0;
         std::mem::take(&mut self.frame)
     }
 
     fn chunk(&mut self, c: EncodedChunk) -> v1::Chunk {
         self.bytes += c.values.len() + c.starts.len() + 32;
-        let times = *self.known.entry(c.times).or_insert_with_key(|times| {
-            self.bytes += times.len();
-            self.frame.times.push(times.clone());
-            self.frame.times.len() as u32 - 1
-        });
+        let same = |t: &Bytes| t.as_ptr() == c.times.as_ptr() && t.len() == c.times.len();
+        let times = match &self.last {
+            Some((last, at)) if same(last) => *at,
+            _ => {
+                let at = *self.known.entry(c.times.clone()).or_insert_with_key(|times| {
+                    self.bytes += times.len();
+                    self.frame.times.push(times.clone());
+                    self.frame.times.len() as u32 - 1
+                });
+                self.last = Some((c.times, at));
+                at
+            }
+        };
         let kind = match c.kind {
             ChunkKind::Float => v1::chunk::Kind::Float,
             ChunkKind::Histogram => v1::chunk::Kind::Histogram,

@@ -1,14 +1,13 @@
 //! Series with samples: gathers coded chunks from everywhere, merges what
 //! belongs to one series, and decodes batch by batch for the engine.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
-use futures::stream::{self, BoxStream, StreamExt};
+use futures::stream::{self, BoxStream, StreamExt, TryStreamExt};
 use varve_block::{EncodedChunk, EncodedSeries, merge::merge_chunks};
-use varve_model::{Labels, Matcher, Series, TimeRange};
+use varve_model::{LabelMap, Labels, Matcher, Series, TimeRange};
 use varve_promql::source::{
-    Charge, MemoryBudget, SelectRequest, SeriesBatch, SeriesSource, SourceError,
+    Charge, Decoded, MemoryBudget, SelectRequest, SeriesBatch, SeriesSource, SourceError,
 };
 use varve_wire::{convert, v1};
 
@@ -31,43 +30,35 @@ impl SeriesSource for Source {
         request: SelectRequest,
     ) -> BoxStream<'static, Result<SeriesBatch, SourceError>> {
         let session = Arc::clone(&self.0);
-        stream::once(async move {
-            let SelectRequest { range, matchers, .. } = request;
-            match session.coded(&matchers, range).await {
-                Ok(gathered) => {
-                    let batch_samples = session.reader.config.batch_samples;
-                    Batches { session, range, gathered, batch_samples }.stream()
-                }
-                Err(e) => stream::once(async move { Err(e) }).boxed(),
-            }
-        })
-        .flatten()
-        .map(|batch| batch.map_err(SourceError::from))
-        .boxed()
+        let read = async move {
+            let gathered = session.coded(&request.matchers, request.range).await?;
+            let limit = session.reader.config.batch_samples;
+            let batches = gathered.batches(&session, request.range, limit);
+            Ok::<_, SourceError>(stream::iter(batches.map(Ok)))
+        };
+        stream::once(read).try_flatten().boxed()
     }
 }
 
 /// Coded chunks by series, and the memory that they are charged with.
 struct Gathered {
     series: Vec<(Labels, Vec<EncodedChunk>)>,
-    _charges: Vec<Charge>,
+    charges: Vec<Charge>,
 }
 
 impl Session {
     /// Streams the series that match all, sorted by labels, one a batch.
     ///
     /// # Errors
-    /// When a source does not answer; what cannot be decoded later ends the
-    /// stream with an error.
+    /// When a source does not answer.
     pub async fn sorted(
         self: &Arc<Self>,
         matchers: &[Matcher],
         range: TimeRange,
-    ) -> Result<BoxStream<'static, Result<SeriesBatch, QueryError>>, QueryError> {
+    ) -> Result<BoxStream<'static, SeriesBatch>, QueryError> {
         let mut gathered = self.coded(matchers, range).await?;
-        // They are taken from the end.
-        gathered.series.sort_unstable_by(|(a, _), (b, _)| b.cmp(a));
-        Ok(Batches { session: Arc::clone(self), range, gathered, batch_samples: 1 }.stream())
+        gathered.series.sort_unstable_by(|(a, _), (b, _)| a.cmp(b));
+        Ok(stream::iter(gathered.batches(self, range, 1)).boxed())
     }
 
     async fn coded(
@@ -98,7 +89,7 @@ impl Session {
         // after it was reset, also where a block ends between the two.
         let widened = TimeRange::new(range.start.saturating_sub(1), range.end);
         let parts = self.gather(widened, matchers, ask).await?;
-        let mut by_labels: HashMap<Labels, Vec<EncodedChunk>> = HashMap::new();
+        let mut by_labels: LabelMap<Vec<EncodedChunk>> = LabelMap::default();
         let mut charges = Vec::with_capacity(parts.len());
         for (series, charge) in parts {
             charges.push(charge);
@@ -109,51 +100,57 @@ impl Session {
                 by_labels.entry(s.labels).or_default().extend(s.chunks);
             }
         }
-        Ok(Gathered { series: by_labels.into_iter().collect(), _charges: charges })
+        Ok(Gathered { series: by_labels.into_iter().collect(), charges })
     }
 }
 
-/// Decodes gathered series, a bounded number of samples at a time.
-struct Batches {
-    session: Arc<Session>,
-    range: TimeRange,
-    gathered: Gathered,
-    /// A batch is full when it has so many.
-    batch_samples: usize,
-}
-
-impl Batches {
-    fn stream(self) -> BoxStream<'static, Result<SeriesBatch, QueryError>> {
-        stream::unfold(Some(self), |state| async move {
-            let mut state = state?;
-            match state.next() {
-                Ok(None) => None,
-                Ok(Some(batch)) => Some((Ok(batch), Some(state))),
-                Err(e) => Some((Err(e), None)),
+impl Gathered {
+    /// Batches of a bounded number of samples, each decoded by whoever takes it.
+    fn batches(
+        self,
+        session: &Session,
+        range: TimeRange,
+        limit: usize,
+    ) -> impl Iterator<Item = SeriesBatch> + Send + use<> {
+        let budget: Arc<dyn MemoryBudget> = session.budget();
+        let charges = Arc::new(self.charges);
+        let mut series = self.series.into_iter();
+        std::iter::from_fn(move || {
+            let (mut some, mut samples) = (Vec::new(), 0);
+            while samples < limit {
+                let Some(next) = series.next() else { break };
+                samples += next.1.iter().map(|c| c.count as usize).sum::<usize>();
+                some.push(next);
             }
+            let (budget, charges) = (Arc::clone(&budget), Arc::clone(&charges));
+            (!some.is_empty()).then(|| {
+                SeriesBatch::later(move || {
+                    let decoded = decode(some, range, &budget).map_err(SourceError::from);
+                    drop(charges);
+                    decoded
+                })
+            })
         })
-        .boxed()
     }
+}
 
-    fn next(&mut self) -> Result<Option<SeriesBatch>, QueryError> {
-        let budget: Arc<dyn MemoryBudget> = self.session.budget();
-        let mut charge = Charge::take(&budget, 0)?;
-        let (mut out, mut samples) = (Vec::new(), 0);
-        while samples < self.batch_samples {
-            let Some((labels, chunks)) = self.gathered.series.pop() else { break };
-            // Charged before it is allocated: 16 bytes a sample, 24 with start timestamps.
-            let count: usize = chunks.iter().map(|c| c.count as usize).sum();
-            charge.grow(24 * count + labels.memory())?;
-            let (floats, histograms) = merge_chunks(&chunks, self.range)?;
-            charge.grow(histograms.memory())?;
-            samples += floats.len() + histograms.len();
-            if !floats.is_empty() || !histograms.is_empty() {
-                out.push(Series { labels, floats, histograms });
-            }
+/// Series with their samples in `range`; those without any are left out.
+fn decode(
+    coded: Vec<(Labels, Vec<EncodedChunk>)>,
+    range: TimeRange,
+    budget: &Arc<dyn MemoryBudget>,
+) -> Result<Decoded, QueryError> {
+    let mut charge = Charge::take(budget, 0)?;
+    let mut out = Vec::with_capacity(coded.len());
+    for (labels, chunks) in coded {
+        // Charged before it is allocated: 16 bytes a sample, 24 with start timestamps.
+        let count: usize = chunks.iter().map(|c| c.count as usize).sum();
+        charge.grow(24 * count + labels.memory())?;
+        let (floats, histograms) = merge_chunks(&chunks, range)?;
+        charge.grow(histograms.memory())?;
+        if !floats.is_empty() || !histograms.is_empty() {
+            out.push(Series { labels, floats, histograms });
         }
-        if out.is_empty() && self.gathered.series.is_empty() {
-            return Ok(None);
-        }
-        Ok(Some(SeriesBatch { series: out, charge }))
     }
+    Ok(Decoded { series: out, charge })
 }

@@ -22,6 +22,8 @@ pub struct Config {
     pub max_outstanding_per_tenant: usize,
     /// Most samples that a query may hold while it is evaluated.
     pub max_samples: u64,
+    /// Threads that one query may use at once. 0 = as many as the machine has.
+    pub threads: usize,
     /// What is on beside the defaults, by Prometheus' names for `--enable-feature`.
     pub features: Features,
     /// Most samples that one query of a remote read may be answered with,
@@ -42,6 +44,7 @@ impl Default for Config {
             max_concurrent: 20,
             max_outstanding_per_tenant: 100,
             max_samples: 50_000_000,
+            threads: 0,
             features: Features::default(),
             remote_read_max_samples: 50_000_000,
             remote_read_frame: ByteSize(1 << 20),

@@ -100,7 +100,7 @@ impl Querier for Service {
             let batches = session.sorted(&matchers, range).await.map_err(refuse)?;
             let batches = batches.map(move |batch| {
                 let _held = &admitted;
-                batch.map_err(refuse)
+                batch.decode().map_err(|e| QueryError::new(e.kind, e.message))
             });
             Ok(SeriesStream { batches: batches.boxed(), budget: session.budget() })
         })

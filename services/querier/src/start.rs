@@ -32,6 +32,7 @@ pub fn start(
         lookback_ms: config.lookback_delta.as_ms(),
         default_subquery_step_ms: config.default_evaluation_interval.as_ms(),
         max_samples: config.max_samples,
+        threads: threads(config.threads),
         ..EngineOptions::default()
     };
     config.features.apply(&mut options);
@@ -39,4 +40,12 @@ pub fn start(
     let admission = Admission::new(config.max_concurrent, config.max_outstanding_per_tenant);
     let metrics = Metrics::new(registry)?;
     Ok(Arc::new(Service { config, engine, reader, admission, metrics }))
+}
+
+/// As many threads as are asked for, or as the machine has.
+fn threads(asked: usize) -> usize {
+    match asked {
+        0 => std::thread::available_parallelism().map_or(1, usize::from),
+        asked => asked,
+    }
 }

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 use varve_bucket::CacheConfig;
+use varve_runtime::config::ByteSize;
 
 /// Settings of a store-gateway.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -9,6 +10,10 @@ use varve_bucket::CacheConfig;
 pub struct Config {
     /// The cache of block files in memory and on local disk.
     pub cache: CacheConfig,
+    /// Memory for what is parsed and decoded of blocks that were asked for
+    /// lately: footers, and the tables of series of those asked for again
+    /// (some 100 bytes a series).
+    pub reader_memory: ByteSize,
     /// Blocks of one request that are read at once. More answer sooner from a
     /// distant bucket and hold more memory.
     pub blocks_in_flight: usize,
@@ -16,7 +21,11 @@ pub struct Config {
 
 impl Default for Config {
     fn default() -> Self {
-        Self { cache: CacheConfig::default(), blocks_in_flight: 8 }
+        Self {
+            cache: CacheConfig::default(),
+            reader_memory: ByteSize(256 << 20),
+            blocks_in_flight: 8,
+        }
     }
 }
 

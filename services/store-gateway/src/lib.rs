@@ -1,7 +1,7 @@
 //! Serves series out of blocks in the bucket, through byte-bounded caches.
 //!
 //! ```text
-//! querier ── Store.Select(blocks) ─▶ Gateway ─ BlockReader ─▶ FileCache ─▶ bucket
+//! querier ── Store.Select(blocks) ─▶ Gateway ─ Readers ─ BlockReader ─▶ FileCache ─▶ bucket
 //! ```
 //!
 //! A gateway owns nothing: any of them can read any block, and which one is
@@ -12,6 +12,7 @@ mod config;
 mod grpc;
 mod lookups;
 mod metrics;
+mod readers;
 mod scope;
 mod select;
 mod start;

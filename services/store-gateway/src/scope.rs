@@ -1,7 +1,5 @@
 //! What a request is about: its tenant, range and blocks, checked.
 
-use std::sync::Arc;
-
 use tonic::Status;
 use varve_block::{BlockEntry, BlockReader};
 use varve_model::{ErrorKind, Matcher, TenantId, TimeRange};
@@ -33,8 +31,7 @@ impl Gateway {
                 status::status(ErrorKind::Invalid, format!("read manifest entry: {e}"))
             })?;
             if entry.may_match(matchers, &range) {
-                let files = Arc::new(self.cache.files(&tenant, &entry));
-                readers.push(BlockReader::new(entry, files));
+                readers.push(self.readers.of(&tenant, entry));
             }
         }
         self.metrics.blocks.inc_by(readers.len() as u64);

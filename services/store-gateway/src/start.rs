@@ -5,11 +5,12 @@ use varve_bucket::FileCache;
 
 use crate::Config;
 use crate::metrics::Metrics;
+use crate::readers::Readers;
 
 /// A store-gateway. It has no state but its cache.
 #[derive(Clone)]
 pub struct Gateway {
-    pub(crate) cache: FileCache,
+    pub(crate) readers: Readers,
     pub(crate) metrics: Metrics,
     pub(crate) blocks_in_flight: usize,
 }
@@ -24,5 +25,7 @@ pub fn start(
     registry: &Registry,
 ) -> Result<Gateway, prometheus::Error> {
     let metrics = Metrics::new(registry)?;
-    Ok(Gateway { cache, metrics, blocks_in_flight: config.blocks_in_flight.max(1) })
+    let limit = usize::try_from(config.reader_memory.0).unwrap_or(usize::MAX);
+    let readers = Readers::new(cache, limit);
+    Ok(Gateway { readers, metrics, blocks_in_flight: config.blocks_in_flight.max(1) })
 }

@@ -180,7 +180,7 @@ impl SeriesSource for Store {
             .map(|part| {
                 let bytes = part.iter().map(Series::memory).sum();
                 let charge = Charge::take(&budget, bytes).expect("no limit");
-                Ok(SeriesBatch { series: part.to_vec(), charge })
+                Ok(SeriesBatch::new(part.to_vec(), charge))
             })
             .collect();
         futures::stream::iter(batches).boxed()

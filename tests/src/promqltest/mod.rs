@@ -56,6 +56,7 @@ pub fn options() -> EngineOptions {
         delayed_name_removal: true,
         start_timestamps: true,
         parse: parse::Options::all(),
+        threads: 2,
         ..EngineOptions::default()
     }
 }

@@ -12,7 +12,7 @@ use varve_model::{
     Counts, ErrorKind, Exemplar, FloatSamples, Histogram, HistogramSamples, Labels, Matcher,
     Metadata, MetricType, ResetHint, Series, Span, TenantId, TimeRange,
 };
-use varve_promql::source::{Charge, MemoryBudget, OverBudget, SeriesBatch};
+use varve_promql::source::{Charge, Decoded, MemoryBudget, OverBudget};
 use varve_promql::value::{InstantSample, QueryValue, Value};
 use varve_runtime::ManualClock;
 
@@ -186,7 +186,7 @@ impl Querier for Fake {
             let mut histograms = HistogramSamples::default();
             histograms.push(500_000, histogram(), 0);
             let series = Series { labels: labels(&[("__name__", &name)]), floats, histograms };
-            Ok(SeriesBatch { series: vec![series], charge })
+            Ok(Decoded { series: vec![series], charge })
         };
         let batches = futures::stream::iter(names.into_iter().map(batch)).boxed();
         Ok(SeriesStream { batches, budget })

@@ -7,6 +7,7 @@
 
 mod column;
 mod extras;
+mod kept;
 mod prune;
 mod samples;
 mod scan;
@@ -16,12 +17,14 @@ mod vocabulary;
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use futures::lock::Mutex;
 use futures::stream::{self, BoxStream, StreamExt, TryStreamExt};
 use varve_model::{Exemplar, Labels, Matcher, Metadata, TimeRange, WINDOW_MS};
 
-use self::samples::Chunks;
+use self::kept::Kept;
+use self::samples::{Chunks, Vectors};
 use self::scan::{Found, Wanted, scan, schema_of};
 use self::source::Source;
 pub use self::verify::verify;
@@ -32,6 +35,8 @@ use crate::{BlockEntry, BlockError, BlockFiles, EncodedSeries, Result};
 
 /// Coded bytes of samples that a batch of `select` aims at.
 const BATCH_BYTES: u64 = 4 << 20;
+/// A block of more series than this is never kept decoded.
+const MAX_KEPT_SERIES: u64 = 1 << 18;
 /// Batches of `select` that are fetched at the same time.
 const BATCHES_AHEAD: usize = 2;
 
@@ -54,17 +59,30 @@ struct Inner {
     entry: BlockEntry,
     files: Arc<dyn BlockFiles>,
     open: [Mutex<Option<Source>>; 6],
+    /// Whether it was selected from before.
+    selected: AtomicBool,
+    kept: Mutex<Option<Arc<Kept>>>,
+    /// Timestamp vectors that selects have read.
+    vectors: Arc<Mutex<Vectors>>,
+    /// Bytes of memory behind footers and what is kept.
+    memory: AtomicUsize,
 }
 
 impl BlockReader {
     /// A reader of the block that `entry` describes. Reads nothing yet.
     pub fn new(entry: BlockEntry, files: Arc<dyn BlockFiles>) -> Self {
-        Self { inner: Arc::new(Inner { entry, files, open: Default::default() }) }
+        Self { inner: Arc::new(Inner::new(entry, files)) }
     }
 
     /// What the catalog says about the block.
     pub fn entry(&self) -> &BlockEntry {
         &self.inner.entry
+    }
+
+    /// Bytes of memory that the reader keeps for further requests: footers,
+    /// and the decoded tables of a block that is selected from repeatedly.
+    pub fn memory(&self) -> usize {
+        self.inner.memory.load(Ordering::Relaxed)
     }
 
     /// The series that satisfy all matchers and have a chunk that overlaps
@@ -85,12 +103,24 @@ impl BlockReader {
             let whole = range.start < entry.min_time && entry.max_time <= range.end;
             let filter = !whole && entry.max_time.saturating_sub(entry.min_time) > WINDOW_MS;
             let rows = chunks.rows_for(BATCH_BYTES);
-            let found = scan(series, matchers, Wanted::All)
-                .map_ok(move |found| stream::iter(split(found, rows)).map(Ok))
-                .try_flatten();
+            let kept = inner.kept(&series, &chunks.samples).await?;
+            let found = match &kept {
+                Some(kept) => {
+                    let found = kept.series.find(matchers);
+                    stream::once(std::future::ready(found)).boxed()
+                }
+                None => scan(series, matchers, Wanted::All),
+            };
+            let found =
+                found.map_ok(move |found| stream::iter(split(found, rows)).map(Ok)).try_flatten();
             let read = move |found: Result<Vec<Found>>| {
-                let chunks = chunks.clone();
-                async move { chunks.read(found?, range, filter).await }
+                let (chunks, kept) = (chunks.clone(), kept.clone());
+                async move {
+                    match kept {
+                        Some(kept) => chunks.read_kept(found?, &kept.samples, range).await,
+                        None => chunks.read(found?, range, filter).await,
+                    }
+                }
             };
             Ok::<_, BlockError>(found.map(read).buffered(BATCHES_AHEAD))
         };
@@ -219,6 +249,34 @@ impl BlockReader {
 }
 
 impl Inner {
+    fn new(entry: BlockEntry, files: Arc<dyn BlockFiles>) -> Self {
+        Self {
+            entry,
+            files,
+            open: Default::default(),
+            selected: AtomicBool::new(false),
+            kept: Mutex::default(),
+            vectors: Arc::default(),
+            memory: AtomicUsize::new(0),
+        }
+    }
+
+    /// What is kept decoded: read by the second select, unless there is too much.
+    async fn kept(&self, series: &Source, samples: &Source) -> Result<Option<Arc<Kept>>> {
+        let again = self.selected.swap(true, Ordering::Relaxed);
+        if !again || self.entry.series > MAX_KEPT_SERIES {
+            return Ok(None);
+        }
+        let mut kept = self.kept.lock().await;
+        if let Some(kept) = &*kept {
+            return Ok(Some(Arc::clone(kept)));
+        }
+        let read = Arc::new(Kept::read(series, samples).await?);
+        self.memory.fetch_add(read.memory(), Ordering::Relaxed);
+        *kept = Some(Arc::clone(&read));
+        Ok(Some(read))
+    }
+
     /// Opens a file, once; `None` when the block does not have it.
     async fn open(&self, name: &'static str) -> Result<Option<Source>> {
         if self.entry.version > BLOCK_VERSION {
@@ -248,6 +306,7 @@ impl Inner {
             _ => Ok(schema::metadata()),
         });
         let source = source.await?;
+        self.memory.fetch_add(source.metadata.metadata().memory_size(), Ordering::Relaxed);
         *slot = Some(source.clone());
         Ok(Some(source))
     }
@@ -260,7 +319,7 @@ impl Inner {
     async fn chunks(&self) -> Result<Chunks> {
         let (samples, timestamps) = futures::try_join!(self.need(SAMPLES), self.open(TIMESTAMPS))?;
         let (term, index) = (self.entry.term, self.entry.index);
-        Ok(Chunks { samples, timestamps, vectors: Arc::default(), term, index })
+        Ok(Chunks { samples, timestamps, vectors: Arc::clone(&self.vectors), term, index })
     }
 }
 

@@ -16,6 +16,7 @@ use parquet::arrow::async_reader::ParquetRecordBatchStreamBuilder;
 use varve_model::TimeRange;
 
 use super::column::{Blobs, ints, longs};
+use super::kept::{SampleRow, SampleTable};
 use super::scan::Found;
 use super::source::{Source, batches, from_parquet};
 use crate::schema::{INLINE, SAMPLES, TIMESTAMPS};
@@ -23,8 +24,8 @@ use crate::{BlockError, ChunkKind, EncodedChunk, EncodedSeries, Result, chunk};
 
 /// Rows that are decoded at a time.
 const BATCH_ROWS: usize = 1024;
-/// Bytes of timestamp vectors that one select remembers.
-const MAX_VECTORS: usize = 32 << 20;
+/// Bytes of timestamp vectors that a reader of a block remembers.
+const MAX_VECTORS: usize = 1 << 20;
 
 /// Reads chunks: the two files, and the order that the block has in merges.
 #[derive(Clone)]
@@ -53,6 +54,24 @@ struct Row {
     shared: Option<(i32, u32)>,
 }
 
+/// The coded parts of a row.
+struct Parts {
+    times: Bytes,
+    values: Bytes,
+    starts: Bytes,
+}
+
+/// Series with the chunks of their rows; those without any are left out.
+fn join(found: Vec<Found>, rows: Vec<Row>) -> Vec<EncodedSeries> {
+    let empty = |f: Found| EncodedSeries { labels: f.labels, chunks: Vec::new() };
+    let mut out: Vec<EncodedSeries> = found.into_iter().map(empty).collect();
+    for row in rows {
+        out[row.at].chunks.push(row.chunk);
+    }
+    out.retain(|s| !s.chunks.is_empty());
+    out
+}
+
 impl Chunks {
     /// The chunks of `found` that overlap `range`; series without any are
     /// left out. `filter` says whether some chunk may not overlap.
@@ -64,15 +83,72 @@ impl Chunks {
     ) -> Result<Vec<EncodedSeries>> {
         let mut rows = self.rows(&found, range, filter).await?;
         self.resolve(&mut rows).await?;
-        let mut out: Vec<EncodedSeries> = found
-            .into_iter()
-            .map(|f| EncodedSeries { labels: f.labels, chunks: Vec::new() })
-            .collect();
-        for row in rows {
-            out[row.at].chunks.push(row.chunk);
+        Ok(join(found, rows))
+    }
+
+    /// The same with the rows' places, times and bounds at hand: only the
+    /// samples are read, and times and start timestamps where there are any.
+    pub(super) async fn read_kept(
+        &self,
+        found: Vec<Found>,
+        table: &SampleTable,
+        range: TimeRange,
+    ) -> Result<Vec<EncodedSeries>> {
+        let (mut wanted, mut rows): (Vec<(usize, SampleRow)>, Vec<Range<u64>>) = Default::default();
+        for (at, one) in found.iter().enumerate() {
+            for (number, row) in table.of(one, range)? {
+                if row.series != one.series {
+                    let detail = format!("row {number} belongs to series {}", row.series);
+                    return Err(BlockError::corrupt(SAMPLES, detail));
+                }
+                wanted.push((at, row));
+                match rows.last_mut() {
+                    Some(last) if last.end == number => last.end += 1,
+                    _ => rows.push(number..number + 1),
+                }
+            }
         }
-        out.retain(|s| !s.chunks.is_empty());
-        Ok(out)
+        if wanted.is_empty() {
+            return Ok(Vec::new());
+        }
+        let mut columns = vec!["chunk"];
+        let inline = wanted.iter().any(|(_, row)| row.ts_id == INLINE);
+        let starts = wanted.iter().any(|(_, row)| row.starts);
+        columns.extend(inline.then_some("times"));
+        columns.extend(starts.then_some("starts"));
+        let metadata = self.samples.metadata.clone();
+        let mask = ProjectionMask::columns(metadata.parquet_schema(), columns);
+        let selections = group_selections(&self.samples, &rows)?;
+        let stream =
+            ParquetRecordBatchStreamBuilder::new_with_metadata(self.samples.clone(), metadata)
+                .with_batch_size(BATCH_ROWS)
+                .with_row_group_selections(selections)
+                .with_projection(mask)
+                .build()
+                .map_err(|e| from_parquet(SAMPLES, e))?;
+        let mut stream = batches(SAMPLES, stream);
+        let mut out = Vec::with_capacity(wanted.len());
+        let mut rows = wanted.into_iter();
+        while let Some(batch) = stream.try_next().await? {
+            let blobs = |name, there: bool| {
+                there.then(|| Blobs::new(SAMPLES, &batch, name)).transpose()
+            };
+            let values = Blobs::new(SAMPLES, &batch, "chunk")?;
+            let (times, starts) = (blobs("times", inline)?, blobs("starts", starts)?);
+            for (i, (at, row)) in (0..batch.num_rows()).zip(rows.by_ref()) {
+                let get = |blobs: &Option<Blobs<'_>>| blobs.as_ref().map(|b| b.get(i));
+                out.push(self.row(at, &row, Parts {
+                    times: get(&times).unwrap_or_default(),
+                    values: values.get(i),
+                    starts: get(&starts).unwrap_or_default(),
+                })?);
+            }
+        }
+        if rows.next().is_some() {
+            return Err(BlockError::corrupt(SAMPLES, "it has fewer rows than it says"));
+        }
+        self.resolve(&mut out).await?;
+        Ok(join(found, out))
     }
 
     /// Rows whose coded bytes are about `bytes`.
@@ -138,37 +214,58 @@ impl Chunks {
         let values = Blobs::new(SAMPLES, batch, "chunk")?;
         let starts = Blobs::new(SAMPLES, batch, "starts")?;
         for i in 0..series.len() {
-            let bad = |what: &str| {
-                BlockError::corrupt(SAMPLES, format!("a row of series {} has {what}", series[i]))
-            };
-            let at = *positions.get(&series[i]).ok_or_else(|| bad("another series' place"))?;
-            let kind = match kind[i] {
-                0 => ChunkKind::Float,
-                1 => ChunkKind::Histogram,
-                _ => return Err(bad("an unknown kind")),
-            };
-            let count = u32::try_from(count[i])
-                .ok()
-                .filter(|n| (1..=chunk::MAX_CHUNK_SAMPLES).contains(&(*n as usize)))
-                .ok_or_else(|| bad("an impossible count"))?;
-            let first = u32::try_from(ts_first[i]).map_err(|_| bad("a negative ts_first"))?;
-            let chunk = EncodedChunk {
-                kind,
+            let at = *positions.get(&series[i]).ok_or_else(|| {
+                let detail = format!("a row of series {} has another series' place", series[i]);
+                BlockError::corrupt(SAMPLES, detail)
+            })?;
+            let row = SampleRow {
+                series: series[i],
                 min_time: min[i],
                 max_time: max[i],
-                count,
-                times: times.get(i),
-                values: values.get(i),
-                starts: starts.get(i),
-                term: self.term,
-                index: self.index,
+                kind: kind[i],
+                count: count[i],
+                ts_id: ts_id[i],
+                ts_first: ts_first[i],
+                starts: false,
             };
-            if chunk.overlaps(&range) {
-                let shared = (ts_id[i] != INLINE).then_some((ts_id[i], first));
-                out.push(Row { at, chunk, shared });
+            let parts =
+                Parts { times: times.get(i), values: values.get(i), starts: starts.get(i) };
+            let row = self.row(at, &row, parts)?;
+            if row.chunk.overlaps(&range) {
+                out.push(row);
             }
         }
         Ok(())
+    }
+
+    /// A row, checked.
+    fn row(&self, at: usize, row: &SampleRow, parts: Parts) -> Result<Row> {
+        let bad = |what: &str| {
+            BlockError::corrupt(SAMPLES, format!("a row of series {} has {what}", row.series))
+        };
+        let kind = match row.kind {
+            0 => ChunkKind::Float,
+            1 => ChunkKind::Histogram,
+            _ => return Err(bad("an unknown kind")),
+        };
+        let count = u32::try_from(row.count)
+            .ok()
+            .filter(|n| (1..=chunk::MAX_CHUNK_SAMPLES).contains(&(*n as usize)))
+            .ok_or_else(|| bad("an impossible count"))?;
+        let first = u32::try_from(row.ts_first).map_err(|_| bad("a negative ts_first"))?;
+        let Parts { times, values, starts } = parts;
+        let chunk = EncodedChunk {
+            kind,
+            min_time: row.min_time,
+            max_time: row.max_time,
+            count,
+            times,
+            values,
+            starts,
+            term: self.term,
+            index: self.index,
+        };
+        Ok(Row { at, chunk, shared: (row.ts_id != INLINE).then_some((row.ts_id, first)) })
     }
 
     /// Fills in the times that live in `timestamps.parquet`.

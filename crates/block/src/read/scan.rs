@@ -79,7 +79,7 @@ pub(super) fn scan(
 }
 
 /// What is read, and in which order.
-struct Plan {
+pub(super) struct Plan {
     /// Column positions by label name.
     columns: BTreeMap<String, usize>,
     rest: usize,
@@ -89,7 +89,7 @@ struct Plan {
 }
 
 impl Plan {
-    fn new(metadata: &ParquetMetaData, matchers: Vec<Matcher>, wanted: Wanted) -> Self {
+    pub(super) fn new(metadata: &ParquetMetaData, matchers: Vec<Matcher>, wanted: Wanted) -> Self {
         let mut columns = BTreeMap::new();
         let mut rest = 0;
         let described = metadata.file_metadata().schema_descr();
@@ -110,6 +110,25 @@ impl Plan {
         Self { columns, rest, predicates, wanted }
     }
 
+    /// The matchers on columns of their own, by which pages are left out.
+    pub(super) fn bounded(&self) -> Vec<(usize, &Matcher)> {
+        self.predicates
+            .iter()
+            .filter(|(column, _)| *column != self.rest)
+            .flat_map(|(column, matchers)| matchers.iter().map(|m| (*column, m)))
+            .collect()
+    }
+
+    /// The matchers, to be tried on batches.
+    pub(super) fn tests(&self, metadata: &ParquetMetaData) -> Vec<Test> {
+        let described = metadata.file_metadata().schema_descr();
+        let test = |(column, matchers): &(usize, Vec<Matcher>)| {
+            let name = described.column(*column).name().to_owned();
+            Test::new(name, *column == self.rest, matchers.clone())
+        };
+        self.predicates.iter().map(test).collect()
+    }
+
     /// The matches in one row group.
     fn open(
         self: Arc<Self>,
@@ -117,26 +136,13 @@ impl Plan {
         group: usize,
     ) -> Result<BoxStream<'static, Result<Vec<Found>>>> {
         let metadata = source.metadata.clone();
-        let bounded: Vec<(usize, &Matcher)> = self
-            .predicates
-            .iter()
-            .filter(|(column, _)| *column != self.rest)
-            .flat_map(|(column, matchers)| matchers.iter().map(|m| (*column, m)))
-            .collect();
-        let Some(selection) = select_rows(metadata.metadata(), group, &bounded) else {
+        let Some(selection) = select_rows(metadata.metadata(), group, &self.bounded()) else {
             return Ok(stream::empty().boxed());
         };
         let few = selection.row_count() <= FEW_ROWS;
         let described = metadata.parquet_schema();
         let mask = |columns: Vec<usize>| ProjectionMask::leaves(described, columns);
-        let mut tests: Vec<Test> = self
-            .predicates
-            .iter()
-            .map(|(column, matchers)| {
-                let name = described.column(*column).name().to_owned();
-                Test::new(name, *column == self.rest, matchers.clone())
-            })
-            .collect();
+        let mut tests = self.tests(metadata.metadata());
         let mut output: Vec<usize> = match &self.wanted {
             Wanted::All => self.columns.values().copied().chain([self.rest]).collect(),
             Wanted::Only(name) => vec![self.columns.get(name).copied().unwrap_or(self.rest)],
@@ -173,7 +179,7 @@ impl Plan {
     }
 
     /// Builds the labels of those rows of a batch that are to be kept.
-    fn build(&self, batch: &RecordBatch, keep: &[bool]) -> Result<Vec<Found>> {
+    pub(super) fn build(&self, batch: &RecordBatch, keep: &[bool]) -> Result<Vec<Found>> {
         let series = longs(SERIES, batch, "series")?;
         let row = longs(SERIES, batch, "row")?;
         let rows = ints(SERIES, batch, "rows")?;
@@ -187,7 +193,16 @@ impl Plan {
                 rest = Some(Coded::new(SERIES, array)?);
             }
         }
-        let mut out = Vec::new();
+        let asked = |name: &str| match &self.wanted {
+            Wanted::All => true,
+            Wanted::Only(only) => only == name,
+        };
+        coded.retain(|(name, _)| asked(name));
+        coded.sort_unstable_by_key(|(name, _)| *name);
+        let distinct = coded.is_sorted_by(|a, b| a.0 < b.0);
+        let fits = |name: &str| !name.is_empty() && name.len() < 1 << 24;
+        let plain = distinct && coded.iter().all(|(name, _)| fits(name));
+        let mut out = Vec::with_capacity(keep.iter().filter(|k| **k).count());
         for i in (0..series.len()).filter(|i| keep[*i]) {
             let others = match &rest {
                 Some(rest) => parse_rest(rest.binary(rest.keys[i]))?,
@@ -195,12 +210,13 @@ impl Plan {
             };
             let own = coded.iter().map(|(name, column)| (*name, column.text(column.keys[i])));
             let own = own.filter(|(_, value)| !value.is_empty());
-            let asked = |name: &str| match &self.wanted {
-                Wanted::All => true,
-                Wanted::Only(only) => only == name,
+            let short = |(_, value): (&str, &str)| value.len() < 1 << 24;
+            let labels = if plain && others.is_empty() && own.clone().all(short) {
+                Labels::from_sorted(own)
+            } else {
+                let pairs = own.chain(others.iter().filter(|(name, _)| asked(name)));
+                Labels::from_pairs(pairs).map_err(|e| BlockError::corrupt(SERIES, e))?
             };
-            let pairs = own.chain(others.iter()).filter(|(name, _)| asked(name));
-            let labels = Labels::from_pairs(pairs).map_err(|e| BlockError::corrupt(SERIES, e))?;
             if row[i] < 0 || rows[i] < 0 {
                 let detail = format!("series {} has {} rows at {}", series[i], rows[i], row[i]);
                 return Err(BlockError::corrupt(SERIES, detail));
@@ -234,7 +250,7 @@ fn predicate(mask: ProjectionMask, mut test: Test) -> Box<dyn ArrowPredicate> {
 }
 
 /// The matchers of one column, with the verdict on each code seen so far.
-struct Test {
+pub(super) struct Test {
     column: String,
     is_rest: bool,
     matchers: Vec<Matcher>,
@@ -249,7 +265,7 @@ impl Test {
     }
 
     /// Clears `keep` for the rows that do not match.
-    fn run(&mut self, batch: &RecordBatch, keep: &mut [bool]) -> Result<()> {
+    pub(super) fn run(&mut self, batch: &RecordBatch, keep: &mut [bool]) -> Result<()> {
         let Some(array) = batch.column_by_name(&self.column) else {
             return Err(BlockError::corrupt(SERIES, format!("column {} is missing", self.column)));
         };

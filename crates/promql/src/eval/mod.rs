@@ -21,6 +21,7 @@ mod scalar;
 mod select;
 mod smooth;
 mod stream;
+mod work;
 
 use std::sync::Arc;
 

@@ -11,9 +11,10 @@ use super::context::Context;
 use super::histogram::stats;
 use super::row::Row;
 use super::stream::BatchStream;
+use super::work::spread;
 use crate::engine::EngineError;
 use crate::plan::{Grid, Node, Select};
-use crate::source::{SelectHints, SelectRequest, SeriesBatch};
+use crate::source::{Decoded, SelectHints, SelectRequest, SeriesBatch};
 
 /// What is taken of the sample that a step sees.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,7 +31,7 @@ pub(crate) enum Take {
 
 /// The rows of a selector.
 pub(crate) fn rows<'a>(
-    ctx: &'a Context<'_>,
+    ctx: &'a Context<'a>,
     node: &'a Node,
     select: &'a Select,
     take: Take,
@@ -39,28 +40,24 @@ pub(crate) fn rows<'a>(
     if grid.steps == 0 {
         return futures::stream::empty().boxed();
     }
-    fetch(ctx, grid, select)
-        .map(move |batch| {
-            let batch = batch?;
-            ctx.check()?;
-            let _room = ctx.room(batch.series.len(), grid.steps)?;
-            let mut rows = Vec::with_capacity(batch.series.len());
-            let SeriesBatch { series: all, charge: _charge } = batch;
-            for mut series in all {
-                ctx.count_read(1, series.len());
-                if select.stats_only {
-                    series.histograms = stats(series.histograms, select.fetch(&grid));
-                }
-                let series = &series;
-                rows.push(if select.smoothed {
-                    super::smooth::row(ctx, node, select, series)
-                } else {
-                    row(grid, select, series, take)
-                });
+    spread(ctx, fetch(ctx, grid, select), move |batch| {
+        let Decoded { series: all, charge: _charge } = batch.decode()?;
+        let _room = ctx.room(all.len(), grid.steps)?;
+        let mut rows = Vec::with_capacity(all.len());
+        for mut series in all {
+            ctx.count_read(1, series.len());
+            if select.stats_only {
+                series.histograms = stats(series.histograms, select.fetch(&grid));
             }
-            ctx.batch(rows)
-        })
-        .boxed()
+            let series = &series;
+            rows.push(if select.smoothed {
+                super::smooth::row(ctx, node, select, series)
+            } else {
+                row(grid, select, series, take)
+            });
+        }
+        ctx.batch(rows)
+    })
 }
 
 /// The series of a selector.

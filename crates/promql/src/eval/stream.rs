@@ -1,11 +1,9 @@
 //! How batches flow: every vector operator is a stream of them, and operators
 //! that need a whole vector gather one.
 
-use std::collections::HashMap;
-
 use futures::StreamExt;
 use futures::stream::BoxStream;
-use varve_model::Labels;
+use varve_model::LabelMap;
 
 use super::context::Context;
 use super::row::{Batch, Cell, Row};
@@ -46,7 +44,8 @@ pub(crate) async fn gather(
 /// # Errors
 /// When two of them have a sample at the same step.
 pub(crate) fn merge_same(rows: Vec<Row>) -> Result<Vec<Row>, EngineError> {
-    let mut seen: HashMap<Labels, usize> = HashMap::with_capacity(rows.len());
+    let mut seen: LabelMap<usize> = LabelMap::default();
+    seen.reserve(rows.len());
     if rows.iter().enumerate().all(|(i, r)| seen.insert(r.labels.clone(), i).is_none()) {
         return Ok(rows);
     }
@@ -73,10 +72,4 @@ fn merge_into(into: &mut Row, row: &Row) -> Result<(), EngineError> {
         }
     }
     Ok(())
-}
-
-/// Whether two rows have the same labels.
-pub(crate) fn has_same(rows: &[Row]) -> bool {
-    let mut seen = std::collections::HashSet::with_capacity(rows.len());
-    !rows.iter().all(|r| seen.insert(&r.labels))
 }

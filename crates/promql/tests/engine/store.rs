@@ -72,7 +72,7 @@ impl SeriesSource for Memory {
             let over =
                 |e: OverBudget| SourceError { kind: ErrorKind::Execution, message: e.to_string() };
             let charge = Charge::take(&budget, bytes).map_err(over)?;
-            Ok(SeriesBatch { series, charge })
+            Ok(SeriesBatch::new(series, charge))
         };
         futures::stream::iter(batches).map(charged).boxed()
     }
@@ -101,6 +101,7 @@ pub(crate) fn series(descriptions: &[&str]) -> Vec<Series> {
 /// The engine with everything allowed, names dropped at once or later.
 pub(crate) fn engine(delayed_name_removal: bool) -> Engine {
     Engine::new(EngineOptions {
+        threads: 3,
         delayed_name_removal,
         parse: Options::all(),
         ..EngineOptions::default()

@@ -1,8 +1,6 @@
 //! Which series are aggregated together.
 
-use std::collections::HashMap;
-
-use varve_model::{Labels, METRIC_NAME};
+use varve_model::{LabelMap, Labels, METRIC_NAME};
 
 use super::super::row::Row;
 use crate::plan::Aggregation;
@@ -10,7 +8,9 @@ use crate::plan::Aggregation;
 /// The groups seen so far.
 pub(super) struct Groups<'a> {
     aggregation: &'a Aggregation,
-    index: HashMap<Labels, usize>,
+    index: LabelMap<usize>,
+    /// The labels of the group that is looked for.
+    wanted: Vec<u8>,
     groups: Vec<Group>,
 }
 
@@ -25,17 +25,23 @@ struct Group {
 
 impl<'a> Groups<'a> {
     pub(super) fn new(aggregation: &'a Aggregation) -> Self {
-        Self { aggregation, index: HashMap::new(), groups: Vec::new() }
+        Self { aggregation, index: LabelMap::default(), wanted: Vec::new(), groups: Vec::new() }
     }
 
     /// The group of a row, and whether it is a new one.
     pub(super) fn of(&mut self, row: &Row) -> (usize, bool) {
-        let labels = group_labels(self.aggregation, &row.labels);
+        self.wanted.clear();
+        group_labels_into(self.aggregation, &row.labels, &mut self.wanted);
         let next = self.groups.len();
-        let at = *self.index.entry(labels.clone()).or_insert(next);
-        if at == next {
-            self.groups.push(Group { labels, last: None, drop_name: false });
-        }
+        let at = match self.index.get(self.wanted.as_slice()) {
+            Some(at) => *at,
+            None => {
+                let labels = group_labels(self.aggregation, &row.labels);
+                self.index.insert(labels.clone(), next);
+                self.groups.push(Group { labels, last: None, drop_name: false });
+                next
+            }
+        };
         let group = &mut self.groups[at];
         let last = (0..row.floats.len()).rev().find(|s| row.has(*s));
         if last >= group.last {
@@ -58,10 +64,17 @@ impl<'a> Groups<'a> {
 
 /// The labels of the group that a series belongs to.
 pub(super) fn group_labels(a: &Aggregation, labels: &Labels) -> Labels {
-    let named = |name: &str| a.grouping.binary_search_by(|g| g.as_str().cmp(name)).is_ok();
-    match a.without {
-        true => labels.filter(|name| name != METRIC_NAME && !named(name)),
-        false if a.grouping.is_empty() => Labels::empty(),
-        false => labels.filter(named),
+    labels.filter(|name| is_of_group(a, name))
+}
+
+/// Appends the encoding of these labels.
+fn group_labels_into(a: &Aggregation, labels: &Labels, out: &mut Vec<u8>) {
+    if a.without || !a.grouping.is_empty() {
+        labels.filter_into(|name| is_of_group(a, name), out);
     }
+}
+
+fn is_of_group(a: &Aggregation, name: &str) -> bool {
+    let named = a.grouping.binary_search_by(|g| g.as_str().cmp(name)).is_ok();
+    if a.without { name != METRIC_NAME && !named } else { named }
 }

@@ -1,8 +1,6 @@
 //! and, or, unless.
 
-use std::collections::HashMap;
-
-use varve_model::Labels;
+use varve_model::LabelMap;
 
 use super::signature;
 use crate::ast::BinaryOp;
@@ -13,10 +11,10 @@ use crate::eval::stream::merge_same;
 use crate::plan::{Grid, VectorBinary};
 
 /// At which steps a side has a series, by the labels matched on.
-type Presence = HashMap<Labels, Vec<bool>>;
+type Presence = LabelMap<Vec<bool>>;
 
 fn presence(rows: &[Row], b: &VectorBinary, steps: usize) -> Presence {
-    let mut all = Presence::new();
+    let mut all = Presence::default();
     for row in rows {
         let steps_of =
             all.entry(signature(&row.labels, &b.matching)).or_insert_with(|| vec![false; steps]);

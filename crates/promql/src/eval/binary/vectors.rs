@@ -6,7 +6,7 @@
 
 use std::collections::HashMap;
 
-use varve_model::{Labels, is_metadata_label};
+use varve_model::{LabelMap, Labels, is_metadata_label};
 
 use super::cell::{Note, Outcome, apply};
 use super::signature;
@@ -100,7 +100,7 @@ pub(super) fn combine(
 impl Combine<'_> {
     /// The groups, in order of their first series.
     fn groups(&self) -> Vec<(Labels, Group)> {
-        let mut index: HashMap<Labels, usize> = HashMap::new();
+        let mut index: LabelMap<usize> = LabelMap::default();
         let mut groups: Vec<(Labels, Group)> = Vec::new();
         let mut at = |labels: &Labels, groups: &mut Vec<(Labels, Group)>| {
             let signature = signature(labels, &self.b.matching);

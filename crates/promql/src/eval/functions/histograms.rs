@@ -4,10 +4,9 @@
 //! are gathered. Where a classic and a native histogram have the same labels,
 //! neither has a result.
 
-use std::collections::HashMap;
 
 use futures::StreamExt;
-use varve_model::{Histogram, Labels};
+use varve_model::{Histogram, LabelMap, Labels};
 
 use super::buckets::{self, Bucket};
 use super::map::{drop_name, unique};
@@ -78,7 +77,7 @@ enum One<'a> {
 
 impl Sorted {
     fn of(ctx: &Context<'_>, rows: Vec<Row>, span: Span, steps: usize) -> Self {
-        let mut index: HashMap<Labels, usize> = HashMap::new();
+        let mut index: LabelMap<usize> = LabelMap::default();
         let mut groups: Vec<Group> = Vec::new();
         for (i, row) in rows.iter().enumerate() {
             if row.floats.iter().all(|v| is_absent(*v)) {

@@ -13,21 +13,26 @@ use std::sync::Arc;
 
 use futures::StreamExt;
 use futures::TryStreamExt;
-use varve_model::{Histogram, Labels};
+use varve_model::{Histogram, LabelSet, Labels};
 
 pub(crate) use extended::interpolate;
 pub(crate) use rate::{Edges, Kind as RateKind, is_start_reset, overlaps as starts_overlap};
+use self::source::pieces;
 pub(crate) use source::{RangeSeries, series};
 pub(crate) use window::{Floats, Histograms, Slide, Window};
 
-use super::context::Context;
+use super::context::{Context, Hold};
 use super::row::{Batch, Row, without_name};
 use super::scalar::{Scalars, scalar};
-use super::stream::{BatchStream, SAME_LABELS, gather, has_same};
+use super::stream::{BatchStream, SAME_LABELS};
+use super::work::spread;
 use crate::annotations::Annotation;
 use crate::ast::Span;
 use crate::engine::EngineError;
 use crate::plan::{Grid, Node, RangeCall, RangeFn, RangeSource};
+
+/// Memory of an entry in a set of labels, besides the labels.
+const SEEN_BYTES: usize = 32;
 
 /// What a function makes of a window.
 pub(crate) enum Output {
@@ -66,15 +71,14 @@ pub(crate) fn rows<'a>(ctx: &'a Context<'a>, grid: Grid, call: &'a RangeCall) ->
         for p in &call.params {
             params.push(scalar(ctx, p).await?);
         }
-        let mut counters = CounterNames::default();
-        let mut scratch = Vec::new();
-        let batches = series(ctx, grid, &call.source).map(move |batch| {
-            let batch = batch?;
-            ctx.check()?;
+        let batches = spread(ctx, pieces(ctx, grid, &call.source), move |piece| {
+            let batch = piece.series(ctx, grid, &call.source)?;
             let _room = ctx.room(batch.series.len(), grid.steps)?;
             let mut rows = Vec::with_capacity(batch.series.len());
-            for s in batch.series {
-                rows.push(row(ctx, grid, call, &params, &s, &mut scratch)?);
+            let (mut counters, mut scratch) = (CounterNames::default(), Vec::new());
+            for s in &batch.series {
+                ctx.check()?;
+                rows.push(row(ctx, grid, call, &params, s, &mut scratch)?);
                 if matches!(call.func, RangeFn::Rate | RangeFn::Increase) {
                     counters.check(ctx, call.first_arg, &s.labels, &rows[rows.len() - 1]);
                 }
@@ -92,14 +96,22 @@ pub(crate) fn rows<'a>(ctx: &'a Context<'a>, grid: Grid, call: &'a RangeCall) ->
 
 /// With names dropped at once, two series may have become one.
 fn unique<'a>(ctx: &'a Context<'a>, stream: BatchStream<'a>) -> BatchStream<'a> {
-    futures::stream::once(async move {
-        let batch = gather(ctx, stream).await?;
-        if has_same(&batch.rows) {
-            return Err(EngineError::execution(SAME_LABELS));
+    let mut seen = LabelSet::default();
+    let mut held: Option<Hold> = None;
+    let checked = stream.map(move |batch| {
+        let batch = batch?;
+        let bytes = batch.rows.iter().map(|r| r.labels.memory() + SEEN_BYTES).sum();
+        let hold = ctx.hold(bytes, 0)?;
+        match &mut held {
+            Some(held) => held.merge(hold),
+            None => held = Some(hold),
         }
-        Ok(batch)
-    })
-    .boxed()
+        match batch.rows.iter().all(|row| seen.insert(row.labels.clone())) {
+            true => Ok(batch),
+            false => Err(EngineError::execution(SAME_LABELS)),
+        }
+    });
+    checked.boxed()
 }
 
 /// One series on the grid.

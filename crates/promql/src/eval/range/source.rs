@@ -3,17 +3,17 @@
 
 use std::sync::Arc;
 
-use futures::StreamExt;
 use futures::stream::BoxStream;
-use varve_model::{FloatSamples, Histogram, HistogramSamples, Labels, ResetHint, is_stale};
+use futures::{StreamExt, TryStreamExt};
+use varve_model::{FloatSamples, Histogram, HistogramSamples, Labels, ResetHint, Series, is_stale};
 
 use super::super::context::{Context, Hold};
 use super::super::histogram::stats;
-use super::super::row::{Row, is_absent};
+use super::super::row::{Batch, Row, is_absent};
 use super::super::select::of_storage;
 use crate::engine::EngineError;
 use crate::plan::{Grid, RangeFrom, RangeSource};
-use crate::source::{Charge, SelectHints, SelectRequest};
+use crate::source::{Charge, Decoded, SelectHints, SelectRequest, SeriesBatch};
 
 /// One series and its samples, stale markers removed, histograms with float counts.
 #[derive(Debug)]
@@ -39,54 +39,82 @@ pub(crate) struct RangeBatch {
     _hold: Hold,
 }
 
+/// What the series of a range are made of.
+pub(crate) enum Piece {
+    /// Stored series.
+    Stored(SeriesBatch),
+    /// Rows of a subquery.
+    Rows(Batch),
+}
+
+/// The pieces of a range on a grid.
+pub(crate) fn pieces<'a>(
+    ctx: &'a Context<'a>,
+    grid: Grid,
+    source: &'a RangeSource,
+) -> BoxStream<'a, Result<Piece, EngineError>> {
+    if grid.steps == 0 {
+        return futures::stream::empty().boxed();
+    }
+    match &source.from {
+        RangeFrom::Series { matchers, stats_only: _, func } => {
+            let hints = SelectHints { step: grid.step, func: *func, range: source.range };
+            let range = source.fetch(&grid);
+            let request = SelectRequest { matchers: matchers.clone(), range, hints };
+            let stream = ctx.source.select(request).map_ok(Piece::Stored);
+            stream.map_err(EngineError::from).boxed()
+        }
+        RangeFrom::Subquery(node) => super::super::vector(ctx, node).map_ok(Piece::Rows).boxed(),
+    }
+}
+
 /// The series of a range on a grid.
 pub(crate) fn series<'a>(
     ctx: &'a Context<'a>,
     grid: Grid,
     source: &'a RangeSource,
 ) -> BoxStream<'a, Result<RangeBatch, EngineError>> {
-    if grid.steps == 0 {
-        return futures::stream::empty().boxed();
-    }
-    match &source.from {
-        RangeFrom::Series { matchers, stats_only, func } => {
-            let hints = SelectHints { step: grid.step, func: *func, range: source.range };
-            let range = source.fetch(&grid);
-            let request = SelectRequest { matchers: matchers.clone(), range, hints };
-            let stream = ctx.source.select(request);
-            stream
-                .map(move |batch| {
-                    let batch = batch?;
-                    let samples = batch.series.iter().map(|s| s.len() as u64).sum();
-                    let hold = ctx.hold(0, samples)?;
-                    let series = batch.series.into_iter().map(|s| {
-                        ctx.count_read(1, s.len());
-                        let (labels, drop_name) = (s.labels, false);
-                        let floats = without_stale(s.floats);
-                        let histograms = match stats_only {
-                            true => {
-                                without_stale_histograms(stats(s.histograms, range), Arc::clone)
-                            }
-                            false => without_stale_histograms(s.histograms, of_storage),
-                        };
-                        RangeSeries { labels, drop_name, floats, histograms }
-                    });
-                    let series = series.collect();
-                    Ok(RangeBatch { series, _charge: Some(batch.charge), _hold: hold })
-                })
-                .boxed()
-        }
-        RangeFrom::Subquery(node) => {
-            let inner = node.grid;
-            super::super::vector(ctx, node)
-                .map(move |batch| {
-                    let batch = batch?;
-                    let samples: u64 = batch.rows.iter().map(Row::samples).sum();
-                    let hold = ctx.hold(samples.saturating_mul(16) as usize, samples)?;
-                    let series = batch.rows.into_iter().map(|row| of_row(inner, row)).collect();
-                    Ok(RangeBatch { series, _charge: None, _hold: hold })
-                })
-                .boxed()
+    pieces(ctx, grid, source).map(move |piece| piece?.series(ctx, grid, source)).boxed()
+}
+
+impl Piece {
+    /// The series of a piece.
+    pub(crate) fn series(
+        self,
+        ctx: &Context<'_>,
+        grid: Grid,
+        source: &RangeSource,
+    ) -> Result<RangeBatch, EngineError> {
+        match (self, &source.from) {
+            (Self::Rows(batch), RangeFrom::Subquery(node)) => {
+                let samples: u64 = batch.rows.iter().map(Row::samples).sum();
+                let hold = ctx.hold(samples.saturating_mul(16) as usize, samples)?;
+                let of = |row| of_row(node.grid, row);
+                let series = batch.rows.into_iter().map(of).collect();
+                Ok(RangeBatch { series, _charge: None, _hold: hold })
+            }
+            (Self::Stored(batch), RangeFrom::Series { stats_only, .. }) => {
+                let Decoded { series, charge } = batch.decode()?;
+                let samples = series.iter().map(|s| s.len() as u64).sum();
+                let hold = ctx.hold(0, samples)?;
+                let range = source.fetch(&grid);
+                let of = |s: Series| {
+                    ctx.count_read(1, s.len());
+                    let (labels, drop_name) = (s.labels, false);
+                    let floats = without_stale(s.floats);
+                    let histograms = match stats_only {
+                        true => without_stale_histograms(stats(s.histograms, range), Arc::clone),
+                        false => without_stale_histograms(s.histograms, of_storage),
+                    };
+                    RangeSeries { labels, drop_name, floats, histograms }
+                };
+                let series = series.into_iter().map(of).collect();
+                Ok(RangeBatch { series, _charge: Some(charge), _hold: hold })
+            }
+            (Self::Rows(_), RangeFrom::Series { .. })
+            | (Self::Stored(_), RangeFrom::Subquery(_)) => {
+                Err(EngineError::invalid("a range of something else"))
+            }
         }
     }
 }
