@@ -31,7 +31,7 @@ mod tests;
 pub use admin::Admin;
 pub use querier::{
     Answer, BlockSummary, InstantQuery, MetadataQuery, Querier, Query, QueryError, RangeQuery,
-    ReadLimits, SeriesExemplars, SeriesQuery, SeriesStream,
+    ReadLimits, SeriesExemplars, SeriesQuery, SeriesStream, Stats,
 };
 pub use routes::{BuildInfo, ProcessInfo, Services, router};
 pub use serve::serve;

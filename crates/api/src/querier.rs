@@ -28,8 +28,20 @@ pub struct Query {
     pub timeout: Option<Duration>,
     /// `lookback_delta`, in place of the configured one.
     pub lookback: Option<Duration>,
-    /// Whether statistics are wanted.
-    pub stats: bool,
+    /// Which statistics are wanted.
+    pub stats: Stats,
+}
+
+/// How much is told of what a query cost.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Stats {
+    /// Nothing.
+    #[default]
+    None,
+    /// Sums.
+    Sums,
+    /// Numbers of each step, too, where that is on.
+    All,
 }
 
 /// Evaluate at one time.

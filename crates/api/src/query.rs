@@ -16,7 +16,7 @@ use crate::json::{
     push_text, push_time,
 };
 use crate::params::{Form, parse_duration_ns, parse_time};
-use crate::querier::{Answer, InstantQuery, Query, QueryError, RangeQuery};
+use crate::querier::{Answer, InstantQuery, Query, QueryError, RangeQuery, Stats};
 use crate::reply::{ApiError, answer, answer_list, success};
 use crate::routes::QueryState;
 use crate::tenant::Tenant;
@@ -121,7 +121,12 @@ fn query(state: &QueryState, form: &Form, timeout: Option<Duration>) -> Result<Q
         let late = "query timed out in query execution";
         return Err(QueryError::new(ErrorKind::Timeout, late).into());
     }
-    Ok(Query { text, expr, timeout, lookback, stats: !form.get("stats").is_empty() })
+    let stats = match form.get("stats") {
+        "" => Stats::None,
+        "all" => Stats::All,
+        _ => Stats::Sums,
+    };
+    Ok(Query { text, expr, timeout, lookback, stats })
 }
 
 fn respond(mut result: Answer<QueryValue>, limit: usize, form: &Form) -> Response {

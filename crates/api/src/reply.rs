@@ -90,7 +90,7 @@ impl IntoResponse for ApiError {
         push_string(&mut body, &self.message);
         body.push('}');
         let mut response = json(self.status, body);
-        if self.status == StatusCode::TOO_MANY_REQUESTS {
+        if self.status == StatusCode::TOO_MANY_REQUESTS || self.kind == "unavailable" {
             response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("1"));
         }
         response

@@ -122,7 +122,7 @@ impl From<SourceError> for EngineError {
 
 impl From<OverBudget> for EngineError {
     fn from(e: OverBudget) -> Self {
-        Self { kind: ErrorKind::Execution, message: e.to_string() }
+        Self { kind: e.kind(), message: e.to_string() }
     }
 }
 

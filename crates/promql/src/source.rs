@@ -8,7 +8,7 @@ use futures::stream::BoxStream;
 use varve_model::{ErrorKind, Matcher, Series, TimeRange};
 
 /// What a selector asks of storage.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct SelectRequest {
     /// All of these must hold.
     pub matchers: Vec<Matcher>,
@@ -16,6 +16,8 @@ pub struct SelectRequest {
     pub range: TimeRange,
     /// What will be done with the samples: a help to prune, never needed for the answer.
     pub hints: SelectHints,
+    /// What the memory of the series is charged to.
+    pub budget: Arc<dyn MemoryBudget>,
 }
 
 /// What storage may use to send less.
@@ -36,7 +38,7 @@ pub struct SelectHints {
 /// particular order. An error ends it.
 pub trait SeriesSource: Send + Sync {
     /// Streams the series that match, in batches. Memory of a batch is charged
-    /// to the query's budget by the source before it is taken, and released
+    /// to the request's budget by the source before it is taken, and released
     /// by the engine when it drops the batch's [`Charge`].
     fn select(
         &self,
@@ -97,7 +99,8 @@ pub trait MemoryBudget: Send + Sync {
 /// A query needs more memory than a limit allows.
 #[derive(Clone, Debug, thiserror::Error)]
 #[error(
-    "the {scope} memory limit of {limit} bytes would be exceeded: {used} bytes are in use and {asked} more were asked for (setting {setting})"
+    "the {scope} memory limit of {limit} bytes would be exceeded: {used} bytes are in use and {asked} more were asked for (setting {setting}){}",
+    Biggest::text(.biggest.as_ref())
 )]
 pub struct OverBudget {
     /// "query", "tenant" or "process".
@@ -110,6 +113,33 @@ pub struct OverBudget {
     pub asked: usize,
     /// The name of the setting that says so.
     pub setting: &'static str,
+    /// What of the query holds most, once the engine has found out.
+    pub biggest: Option<Biggest>,
+}
+
+impl OverBudget {
+    /// A query that is too large by itself fails; one that finds no room beside
+    /// others may be asked again.
+    pub fn kind(&self) -> ErrorKind {
+        if self.scope == "query" { ErrorKind::Execution } else { ErrorKind::Unavailable }
+    }
+}
+
+/// The part of a query that holds most of its memory.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Biggest {
+    /// Its text, perhaps cut short.
+    pub part: String,
+    /// What it would hold, in bytes.
+    pub bytes: usize,
+}
+
+impl Biggest {
+    fn text(biggest: Option<&Self>) -> String {
+        biggest.map_or_else(String::new, |b| {
+            format!("; of this query {} bytes would be held by {}", b.bytes, b.part)
+        })
+    }
 }
 
 /// Memory taken from a budget, given back on drop.

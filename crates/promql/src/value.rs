@@ -85,10 +85,17 @@ impl QueryValue {
 }
 
 /// What a query cost.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct QueryStats {
-    /// Samples read from the source.
+    /// Samples that were looked at, once for each step that did. A histogram
+    /// counts as several, by its size.
+    pub samples: u64,
+    /// The same, a number a step.
+    pub samples_per_step: Vec<u64>,
+    /// Samples that were looked at, once each.
     pub samples_read: u64,
+    /// The same, at the first step that looked at them.
+    pub samples_read_per_step: Vec<u64>,
     /// Series read from the source, counted once a selector.
     pub series_read: u64,
     /// The most samples held at one time.

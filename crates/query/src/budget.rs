@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Weak};
 
 use parking_lot::Mutex;
+use prometheus::IntGauge;
 use varve_model::TenantId;
 use varve_promql::source::{MemoryBudget, OverBudget};
 
@@ -35,6 +36,7 @@ impl Account {
                 used,
                 asked: bytes,
                 setting: self.setting,
+                biggest: None,
             },
         )
     }
@@ -50,13 +52,14 @@ pub struct Budgets {
     config: QueryConfig,
     process: Arc<Account>,
     tenants: Mutex<HashMap<TenantId, Weak<Account>>>,
+    shown: IntGauge,
 }
 
 impl Budgets {
-    /// Nothing in use.
-    pub fn new(config: &QueryConfig) -> Self {
+    /// Nothing in use; `shown` is kept at what is.
+    pub fn new(config: &QueryConfig, shown: IntGauge) -> Self {
         let process = Account::new("process", "querier.reads.max_memory", config.max_memory.0);
-        Self { config: config.clone(), process, tenants: Mutex::default() }
+        Self { config: config.clone(), process, tenants: Mutex::default(), shown }
     }
 
     /// The budget of a new query. A tenant's account lives as long as a query of it.
@@ -66,6 +69,7 @@ impl Budgets {
             query: Account::new("query", "querier.reads.max_memory_per_query", limit),
             tenant: self.tenant(tenant),
             process: Arc::clone(&self.process),
+            shown: self.shown.clone(),
         })
     }
 
@@ -93,6 +97,7 @@ pub struct QueryBudget {
     query: Arc<Account>,
     tenant: Arc<Account>,
     process: Arc<Account>,
+    shown: IntGauge,
 }
 
 impl QueryBudget {
@@ -109,10 +114,13 @@ impl MemoryBudget for QueryBudget {
         self.process.take(bytes).inspect_err(|_| {
             self.tenant.give(bytes);
             self.query.give(bytes);
-        })
+        })?;
+        self.shown.add(i64::try_from(bytes).unwrap_or(0));
+        Ok(())
     }
 
     fn give(&self, bytes: usize) {
+        self.shown.sub(i64::try_from(bytes).unwrap_or(0));
         self.process.give(bytes);
         self.tenant.give(bytes);
         self.query.give(bytes);
@@ -132,7 +140,8 @@ mod tests {
             max_memory_per_query: ByteSize(100),
             ..QueryConfig::default()
         };
-        let budgets = Budgets::new(&config);
+        let shown = IntGauge::new("shown", "bytes").expect("valid");
+        let budgets = Budgets::new(&config, shown.clone());
         let tenant = |id| TenantId::new(id).expect("valid");
         let (a, b, c) =
             (budgets.query(&tenant("a")), budgets.query(&tenant("a")), budgets.query(&tenant("c")));
@@ -144,6 +153,6 @@ mod tests {
         assert_eq!((b.used(), c.used(), budgets.used()), (0, 0, 100));
         a.give(100);
         assert_eq!(scope(c.take(51)), Ok(()));
-        assert_eq!(budgets.used(), 51);
+        assert_eq!((budgets.used(), shown.get()), (51, 51));
     }
 }

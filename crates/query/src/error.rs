@@ -49,7 +49,7 @@ impl From<ConvertError> for QueryError {
 
 impl From<OverBudget> for QueryError {
     fn from(e: OverBudget) -> Self {
-        Self::new(ErrorKind::Execution, e.to_string())
+        Self::new(e.kind(), e.to_string())
     }
 }
 

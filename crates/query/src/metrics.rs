@@ -1,6 +1,6 @@
 //! What reads report about themselves.
 
-use prometheus::{Histogram, HistogramOpts, IntCounter, IntCounterVec, Opts, Registry};
+use prometheus::{Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, Opts, Registry};
 
 /// Metrics of distributed reads.
 #[derive(Clone)]
@@ -13,6 +13,8 @@ pub struct Metrics {
     pub series: IntCounter,
     /// Bytes of coded chunks gathered.
     pub chunk_bytes: IntCounter,
+    /// Bytes that queries hold now.
+    pub memory: IntGauge,
     /// Seconds until the last source of a select had answered.
     pub gather_seconds: Histogram,
 }
@@ -37,6 +39,7 @@ impl Metrics {
                 "varve_query_chunk_bytes_total",
                 "Bytes of coded chunks read from sources.",
             )?,
+            memory: IntGauge::new("varve_query_memory_bytes", "Memory that queries hold now.")?,
             gather_seconds: Histogram::with_opts(
                 HistogramOpts::new(
                     "varve_query_gather_seconds",
@@ -49,6 +52,7 @@ impl Metrics {
         registry.register(Box::new(metrics.repins.clone()))?;
         registry.register(Box::new(metrics.series.clone()))?;
         registry.register(Box::new(metrics.chunk_bytes.clone()))?;
+        registry.register(Box::new(metrics.memory.clone()))?;
         registry.register(Box::new(metrics.gather_seconds.clone()))?;
         Ok(metrics)
     }

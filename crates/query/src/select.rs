@@ -31,10 +31,10 @@ impl SeriesSource for Source {
     ) -> BoxStream<'static, Result<SeriesBatch, SourceError>> {
         let session = Arc::clone(&self.0);
         let read = async move {
-            let gathered = session.coded(&request.matchers, request.range).await?;
+            let SelectRequest { matchers, range, budget, .. } = request;
+            let gathered = session.coded(&matchers, range, &budget).await?;
             let limit = session.reader.config.batch_samples;
-            let batches = gathered.batches(&session, request.range, limit);
-            Ok::<_, SourceError>(stream::iter(batches.map(Ok)))
+            Ok::<_, SourceError>(stream::iter(gathered.batches(range, limit, budget).map(Ok)))
         };
         stream::once(read).try_flatten().boxed()
     }
@@ -56,18 +56,19 @@ impl Session {
         matchers: &[Matcher],
         range: TimeRange,
     ) -> Result<BoxStream<'static, SeriesBatch>, QueryError> {
-        let mut gathered = self.coded(matchers, range).await?;
+        let budget: Arc<dyn MemoryBudget> = self.budget();
+        let mut gathered = self.coded(matchers, range, &budget).await?;
         gathered.series.sort_unstable_by(|(a, _), (b, _)| a.cmp(b));
-        Ok(stream::iter(gathered.batches(self, range, 1)).boxed())
+        Ok(stream::iter(gathered.batches(range, 1, budget)).boxed())
     }
 
     async fn coded(
         self: &Arc<Self>,
         matchers: &[Matcher],
         range: TimeRange,
+        budget: &Arc<dyn MemoryBudget>,
     ) -> Result<Gathered, QueryError> {
-        let budget: Arc<dyn MemoryBudget> = self.budget();
-        let asked = convert::matchers(matchers);
+        let (asked, budget) = (convert::matchers(matchers), Arc::clone(budget));
         let ask: Ask<(Vec<EncodedSeries>, Charge)> = Arc::new(move |mut client, scope| {
             let (matchers, budget) = (asked.clone(), Arc::clone(&budget));
             Box::pin(async move {
@@ -108,11 +109,10 @@ impl Gathered {
     /// Batches of a bounded number of samples, each decoded by whoever takes it.
     fn batches(
         self,
-        session: &Session,
         range: TimeRange,
         limit: usize,
+        budget: Arc<dyn MemoryBudget>,
     ) -> impl Iterator<Item = SeriesBatch> + Send + use<> {
-        let budget: Arc<dyn MemoryBudget> = session.budget();
         let charges = Arc::new(self.charges);
         let mut series = self.series.into_iter();
         std::iter::from_fn(move || {

@@ -31,7 +31,7 @@ impl Reader {
         catalog: Arc<Catalog>,
         metrics: Metrics,
     ) -> Self {
-        let budgets = Arc::new(Budgets::new(&config));
+        let budgets = Arc::new(Budgets::new(&config, metrics.memory.clone()));
         Self { config, topology, pool, catalog, metrics, budgets }
     }
 

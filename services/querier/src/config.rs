@@ -1,5 +1,7 @@
 //! What can be set about a querier.
 
+use std::path::PathBuf;
+
 use serde::{Deserialize, Serialize};
 use varve_query::QueryConfig;
 use varve_runtime::config::{ByteSize, HumanDuration};
@@ -31,6 +33,9 @@ pub struct Config {
     pub remote_read_max_samples: u64,
     /// A frame of a streamed remote read is sent when it has so many bytes.
     pub remote_read_frame: ByteSize,
+    /// File to which a line of JSON is added for each PromQL query, with the
+    /// fields of Prometheus' query log and the tenant; none = no log.
+    pub query_log_file: Option<PathBuf>,
     /// Memory and time limits of reads.
     pub reads: QueryConfig,
 }
@@ -48,6 +53,7 @@ impl Default for Config {
             features: Features::default(),
             remote_read_max_samples: 50_000_000,
             remote_read_frame: ByteSize(1 << 20),
+            query_log_file: None,
             reads: QueryConfig::default(),
         }
     }

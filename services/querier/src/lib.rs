@@ -14,9 +14,10 @@ mod features;
 mod held;
 mod lookups;
 mod metrics;
+mod query_log;
 mod run;
 mod start;
 
 pub use config::Config;
 pub use features::{Features, UnknownFeature};
-pub use start::{Service, start};
+pub use start::{Service, StartError, start};

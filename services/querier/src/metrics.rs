@@ -1,6 +1,8 @@
 //! What a querier reports about itself.
 
-use prometheus::{HistogramOpts, HistogramVec, IntCounterVec, IntGauge, Opts, Registry};
+use prometheus::{
+    HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, Opts, Registry,
+};
 
 /// Metrics of a querier.
 #[derive(Clone)]
@@ -11,6 +13,8 @@ pub(crate) struct Metrics {
     pub seconds: HistogramVec,
     /// Queries that run now.
     pub running: IntGauge,
+    /// Lines that the query log has lost.
+    pub log_dropped: IntCounter,
 }
 
 impl Metrics {
@@ -29,9 +33,14 @@ impl Metrics {
             &["call"],
         )?;
         let running = IntGauge::new("varve_querier_running", "Queries that run now.")?;
+        let log_dropped = IntCounter::new(
+            "varve_querier_query_log_dropped_total",
+            "Lines of the query log that could not be written in time.",
+        )?;
+        registry.register(Box::new(log_dropped.clone()))?;
         registry.register(Box::new(queries.clone()))?;
         registry.register(Box::new(seconds.clone()))?;
         registry.register(Box::new(running.clone()))?;
-        Ok(Self { queries, seconds, running })
+        Ok(Self { queries, seconds, running, log_dropped })
     }
 }

@@ -3,11 +3,11 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use varve_api::{Answer, QueryError};
+use varve_api::{Answer, QueryError, Stats};
 use varve_model::{ErrorKind, TenantId};
 use varve_promql::engine::{Cancel, Query};
 use varve_promql::source::MemoryBudget;
-use varve_promql::value::{QueryOutput, QueryValue};
+use varve_promql::value::{QueryOutput, QueryStats, QueryValue};
 use varve_query::Session;
 
 use crate::Service;
@@ -28,28 +28,33 @@ impl Service {
         tenant: TenantId,
         query: Query,
         timeout: Option<Duration>,
-        stats: bool,
+        stats: Stats,
     ) -> Result<Answer<QueryValue>, QueryError> {
         let begun = Instant::now();
         let limit = timeout.unwrap_or(Duration::MAX).min(self.config.timeout.0);
         let session = self.reader.session(tenant.clone());
+        let mut waited = Duration::ZERO;
         let work = async {
             let _admitted = self.admission.enter(&tenant).await?;
-            let waited = begun.elapsed();
-            let output = self.evaluate(&session, query, limit.saturating_sub(waited)).await?;
-            Ok((output, waited))
+            waited = begun.elapsed();
+            self.evaluate(&session, query.clone(), limit.saturating_sub(waited)).await
         };
-        let (output, waited) = match tokio::time::timeout(limit, work).await {
-            Ok(done) => done?,
-            Err(_) => {
-                return Err(QueryError::new(
-                    ErrorKind::Timeout,
-                    format!("query timed out after {limit:?} (setting querier.timeout)"),
-                ));
-            }
+        let done = tokio::time::timeout(limit, work).await.unwrap_or_else(|_| {
+            let text = format!("query timed out after {limit:?} (setting querier.timeout)");
+            Err(QueryError::new(ErrorKind::Timeout, text))
+        });
+        let cost = done.as_ref().map(|output| output.stats.clone()).unwrap_or_default();
+        let per_step = stats == Stats::All && self.engine.options().per_step_stats;
+        let render = |per_step: bool| {
+            let grid = per_step.then_some((query.start_ms, query.step_ms));
+            render_stats(&cost, grid, begun.elapsed(), waited)
         };
-        let stats = stats.then(|| render_stats(&output, begun.elapsed(), waited));
-        let QueryOutput { value, warnings, infos, stats: _ } = output;
+        if let Some(log) = &self.log {
+            let error = done.as_ref().err().map(|e| e.message.as_str());
+            log.add(&tenant, &query, error, &render(false));
+        }
+        let stats = (stats != Stats::None).then(|| render(per_step));
+        let QueryOutput { value, warnings, infos, stats: _ } = done?;
         let coverage = Some(session.coverage().to_json());
         let held = Some(crate::held::hold(&session, &value)?);
         Ok(Answer { value, warnings, infos, coverage, stats, held })
@@ -93,9 +98,27 @@ impl Service {
     }
 }
 
-/// Prometheus' statistics, as far as they mean something here.
-fn render_stats(output: &QueryOutput, total: Duration, waited: Duration) -> serde_json::Value {
+/// Prometheus' statistics; by step when the grid's start and step are given.
+fn render_stats(
+    cost: &QueryStats,
+    grid: Option<(i64, i64)>,
+    total: Duration,
+    waited: Duration,
+) -> serde_json::Value {
     let evaluation = total.saturating_sub(waited).as_secs_f64();
+    let mut samples = serde_json::json!({
+        "totalQueryableSamples": cost.samples,
+        "samplesRead": cost.samples_read,
+        "peakSamples": cost.peak_samples,
+    });
+    if let Some((start, step)) = grid {
+        let steps = |counts: &[u64]| -> serde_json::Value {
+            let times = (0_i64..).map(|i| (start + i * step) as f64 / 1000.0);
+            times.zip(counts).map(|(t, n)| serde_json::json!([t, n])).collect()
+        };
+        samples["totalQueryableSamplesPerStep"] = steps(&cost.samples_per_step);
+        samples["samplesReadPerStep"] = steps(&cost.samples_read_per_step);
+    }
     serde_json::json!({
         "timings": {
             "evalTotalTime": evaluation,
@@ -105,9 +128,6 @@ fn render_stats(output: &QueryOutput, total: Duration, waited: Duration) -> serd
             "execQueueTime": waited.as_secs_f64(),
             "execTotalTime": total.as_secs_f64(),
         },
-        "samples": {
-            "totalQueryableSamples": output.stats.samples_read,
-            "peakSamples": output.stats.peak_samples,
-        },
+        "samples": samples,
     })
 }

@@ -5,7 +5,6 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use ulid::Ulid;
 use varve_block::{BlockEntry, BlockReader};
 use varve_bucket::FileCache;
 use varve_model::TenantId;
@@ -23,7 +22,7 @@ pub(crate) struct Readers {
 
 #[derive(Default)]
 struct Known {
-    readers: HashMap<(TenantId, Ulid), (u64, BlockReader)>,
+    readers: HashMap<(TenantId, [u8; 16]), (u64, BlockReader)>,
     /// Counts the requests: who was asked last has the highest number.
     turn: u64,
 }
@@ -43,7 +42,7 @@ impl Readers {
             let files = Arc::new(self.cache.files(tenant, &entry));
             (turn, BlockReader::new(entry.clone(), files))
         };
-        let kept = known.readers.entry((tenant.clone(), entry.id)).or_insert_with(new);
+        let kept = known.readers.entry((tenant.clone(), entry.id.to_bytes())).or_insert_with(new);
         kept.0 = turn;
         let reader = kept.1.clone();
         known.bound(self.limit);

@@ -167,7 +167,7 @@ impl SeriesSource for Store {
         request: SelectRequest,
     ) -> BoxStream<'static, Result<SeriesBatch, SourceError>> {
         let series = Arc::clone(&self.series);
-        let budget: Arc<dyn MemoryBudget> = Arc::clone(&self.budget) as _;
+        let budget = Arc::clone(&request.budget);
         let taken: Vec<Series> = series
             .iter()
             .filter(|s| request.matchers.iter().all(|m| m.matches(s.labels.get(m.name()))))

@@ -19,7 +19,7 @@ use varve_runtime::ManualClock;
 use crate::{
     Admin, Answer, BlockSummary, BuildInfo, InstantQuery, MetadataQuery, ProcessInfo, Querier,
     Query, QueryError, RangeQuery, ReadLimits, RequestRoom, SeriesExemplars, SeriesQuery,
-    SeriesStream, Services, WriteReply, WriteRequest, Writer, router,
+    SeriesStream, Services, Stats, WriteReply, WriteRequest, Writer, router,
 };
 
 /// What the fakes were asked, newest last.
@@ -107,7 +107,8 @@ fn decorate(query: &Query, value: QueryValue) -> Answer<QueryValue> {
         infos: if many > 0 { vec!["PromQL info: \"x\"".to_owned()] } else { Vec::new() },
         coverage: Some("{\"complete\":true}".to_owned()),
         held: None,
-        stats: query.stats.then(|| serde_json::json!({"timings": {"evalTotalTime": 0.5}})),
+        stats: (query.stats != Stats::None)
+            .then(|| serde_json::json!({"timings": {"evalTotalTime": 0.5}})),
     }
 }
 

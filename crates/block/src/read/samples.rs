@@ -130,18 +130,21 @@ impl Chunks {
         let mut out = Vec::with_capacity(wanted.len());
         let mut rows = wanted.into_iter();
         while let Some(batch) = stream.try_next().await? {
-            let blobs = |name, there: bool| {
-                there.then(|| Blobs::new(SAMPLES, &batch, name)).transpose()
-            };
+            let blobs =
+                |name, there: bool| there.then(|| Blobs::new(SAMPLES, &batch, name)).transpose();
             let values = Blobs::new(SAMPLES, &batch, "chunk")?;
             let (times, starts) = (blobs("times", inline)?, blobs("starts", starts)?);
             for (i, (at, row)) in (0..batch.num_rows()).zip(rows.by_ref()) {
                 let get = |blobs: &Option<Blobs<'_>>| blobs.as_ref().map(|b| b.get(i));
-                out.push(self.row(at, &row, Parts {
-                    times: get(&times).unwrap_or_default(),
-                    values: values.get(i),
-                    starts: get(&starts).unwrap_or_default(),
-                })?);
+                out.push(self.row(
+                    at,
+                    &row,
+                    Parts {
+                        times: get(&times).unwrap_or_default(),
+                        values: values.get(i),
+                        starts: get(&starts).unwrap_or_default(),
+                    },
+                )?);
             }
         }
         if rows.next().is_some() {
@@ -228,8 +231,7 @@ impl Chunks {
                 ts_first: ts_first[i],
                 starts: false,
             };
-            let parts =
-                Parts { times: times.get(i), values: values.get(i), starts: starts.get(i) };
+            let parts = Parts { times: times.get(i), values: values.get(i), starts: starts.get(i) };
             let row = self.row(at, &row, parts)?;
             if row.chunk.overlaps(&range) {
                 out.push(row);

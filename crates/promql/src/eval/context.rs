@@ -4,36 +4,42 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use smallvec::SmallVec;
 use varve_model::ErrorKind;
 
+use super::ledger::Ledger;
 use super::row::{Batch, Row};
+use super::tally::{Counts, Tally};
 use crate::annotations::{Annotation, Annotations};
 use crate::engine::{Cancel, EngineError, EngineOptions};
-use crate::source::{Charge, MemoryBudget, SeriesSource};
+use crate::plan::{PartId, Plan, ScopeId};
+use crate::source::{MemoryBudget, SeriesSource};
 use crate::value::QueryStats;
 
 /// The surroundings of one query.
 pub(crate) struct Context<'a> {
     pub(crate) options: &'a EngineOptions,
     pub(crate) source: Arc<dyn SeriesSource>,
-    pub(crate) budget: Arc<dyn MemoryBudget>,
+    pub(crate) ledger: Arc<Ledger>,
     pub(crate) cancel: Cancel,
     annotations: Mutex<Annotations>,
     counters: Arc<Counters>,
+    tally: Tally,
 }
 
 #[derive(Debug, Default)]
 struct Counters {
     samples: AtomicU64,
     peak: AtomicU64,
-    samples_read: AtomicU64,
     series_read: AtomicU64,
 }
 
 /// Memory and samples that are counted until it is dropped.
 #[derive(Debug)]
 pub(crate) struct Hold {
-    charges: Vec<Charge>,
+    ledger: Arc<Ledger>,
+    /// Bytes by the part whose they are.
+    bytes: SmallVec<[(PartId, usize); 1]>,
     samples: u64,
     counters: Arc<Counters>,
 }
@@ -41,13 +47,33 @@ pub(crate) struct Hold {
 impl Hold {
     /// Holds what the other holds, too.
     pub(crate) fn merge(&mut self, mut other: Self) {
-        self.charges.append(&mut other.charges);
+        for (part, bytes) in std::mem::take(&mut other.bytes) {
+            match self.bytes.iter_mut().find(|(known, _)| *known == part) {
+                Some((_, sum)) => *sum += bytes,
+                None => self.bytes.push((part, bytes)),
+            }
+        }
         self.samples += std::mem::take(&mut other.samples);
+    }
+
+    /// Says whose memory it is.
+    pub(crate) fn assign(&mut self, part: PartId) {
+        let mut sum = 0;
+        for (from, bytes) in std::mem::take(&mut self.bytes) {
+            self.ledger.assign(from, part, bytes);
+            sum += bytes;
+        }
+        if sum > 0 {
+            self.bytes.push((part, sum));
+        }
     }
 }
 
 impl Drop for Hold {
     fn drop(&mut self) {
+        for (part, bytes) in &self.bytes {
+            self.ledger.give(*part, *bytes);
+        }
         self.counters.samples.fetch_sub(self.samples, Ordering::Relaxed);
     }
 }
@@ -59,9 +85,12 @@ impl<'a> Context<'a> {
         source: Arc<dyn SeriesSource>,
         budget: Arc<dyn MemoryBudget>,
         cancel: Cancel,
+        (text, plan): (&str, &Plan),
     ) -> Self {
         let (annotations, counters) = (Mutex::default(), Arc::default());
-        Self { options, source, budget, cancel, annotations, counters }
+        let ledger = Ledger::new(budget, text, plan);
+        let tally = Tally::new(plan.scopes.len());
+        Self { options, source, ledger, cancel, annotations, counters, tally }
     }
 
     /// Says something about the answer.
@@ -74,16 +103,24 @@ impl<'a> Context<'a> {
         std::mem::take(&mut *self.annotations.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Counts what came from the source.
-    pub(crate) fn count_read(&self, series: usize, samples: usize) {
+    /// Counts series that came from the source.
+    pub(crate) fn count_series(&self, series: usize) {
         self.counters.series_read.fetch_add(series as u64, Ordering::Relaxed);
-        self.counters.samples_read.fetch_add(samples as u64, Ordering::Relaxed);
     }
 
-    /// What the query cost up to now.
-    pub(crate) fn stats(&self) -> QueryStats {
+    /// Counts samples of a grid.
+    pub(crate) fn count(&self, scope: ScopeId, counts: &Counts) -> Result<(), EngineError> {
+        self.tally.add(self, scope, counts)
+    }
+
+    /// What the query has cost; asked once, at its end.
+    pub(crate) fn stats(&self, plan: &Plan) -> QueryStats {
+        let Counts { touched, read } = self.tally.total(&plan.scopes);
         QueryStats {
-            samples_read: self.counters.samples_read.load(Ordering::Relaxed),
+            samples: touched.iter().sum(),
+            samples_per_step: touched,
+            samples_read: read.iter().sum(),
+            samples_read_per_step: read,
             series_read: self.counters.series_read.load(Ordering::Relaxed),
             peak_samples: self.counters.peak.load(Ordering::Relaxed),
         }
@@ -91,12 +128,15 @@ impl<'a> Context<'a> {
 
     /// Charges memory, and counts samples against the limit.
     pub(crate) fn hold(&self, bytes: usize, samples: u64) -> Result<Hold, EngineError> {
-        let charges = match bytes {
-            0 => Vec::new(),
-            n => vec![Charge::take(&self.budget, n)?],
-        };
+        let mut held = SmallVec::new();
+        if bytes > 0 {
+            let nobody = self.ledger.nobody();
+            self.ledger.take(nobody, bytes)?;
+            held.push((nobody, bytes));
+        }
         let now = self.counters.samples.fetch_add(samples, Ordering::Relaxed) + samples;
-        let hold = Hold { charges, samples, counters: Arc::clone(&self.counters) };
+        let (ledger, counters) = (Arc::clone(&self.ledger), Arc::clone(&self.counters));
+        let hold = Hold { ledger, bytes: held, samples, counters };
         self.counters.peak.fetch_max(now, Ordering::Relaxed);
         let limit = self.options.max_samples;
         if limit > 0 && now > limit {

@@ -122,8 +122,8 @@ async fn fetch(
         stats_only: false,
         func: Some("info"),
     };
-    let selector =
-        Node { span: node.span, value_type: ValueType::Vector, grid: node.grid, op: Op::Nothing };
+    let Node { part, scope, span, grid, .. } = *node;
+    let selector = Node { part, scope, span, value_type: ValueType::Vector, grid, op: Op::Nothing };
     let batch = gather(ctx, select::rows(ctx, &selector, &select, Take::FloatTime)).await?;
     if let Some(row) = batch.rows.iter().find(|r| r.histograms.is_some()) {
         let message = format!("this should be an info metric, with float samples: {}", row.labels);

@@ -13,6 +13,7 @@ pub(crate) mod functions;
 pub(crate) mod histogram;
 mod info;
 mod kahan;
+mod ledger;
 pub(crate) mod number;
 mod range;
 mod result;
@@ -21,6 +22,7 @@ mod scalar;
 mod select;
 mod smooth;
 mod stream;
+mod tally;
 mod work;
 
 use std::sync::Arc;
@@ -49,19 +51,27 @@ pub(crate) async fn run(
     cancel: Cancel,
 ) -> Result<QueryOutput, EngineError> {
     let plan = crate::plan::plan(options, query, expr)?;
-    let ctx = Context::new(options, source, budget, cancel);
-    let value = result::value(&ctx, query, &plan).await?;
+    let ctx = Context::new(options, source, budget, cancel, (&query.text, &plan));
+    let value = result::value(&ctx, query, &plan.root).await?;
     let annotations = ctx.take_annotations();
     Ok(QueryOutput {
         value,
         warnings: annotations.render(&query.text, Severity::Warning),
         infos: annotations.render(&query.text, Severity::Info),
-        stats: ctx.stats(),
+        stats: ctx.stats(&plan),
     })
 }
 
-/// Evaluates a vector.
+/// Evaluates a vector. What a batch of it holds is the node's.
 pub(crate) fn vector<'a>(ctx: &'a Context<'a>, node: &'a Node) -> BatchStream<'a> {
+    let owned = |mut batch: Batch| {
+        batch.hold.assign(node.part);
+        batch
+    };
+    batches(ctx, node).map_ok(owned).boxed()
+}
+
+fn batches<'a>(ctx: &'a Context<'a>, node: &'a Node) -> BatchStream<'a> {
     match &node.op {
         Op::Select(s) => select::rows(ctx, node, s, Take::Value),
         Op::Timestamp(s) => map::dropping(ctx, select::rows(ctx, node, s, Take::Time)),

@@ -11,6 +11,7 @@ use super::context::Context;
 use super::histogram::stats;
 use super::row::Row;
 use super::stream::BatchStream;
+use super::tally;
 use super::work::spread;
 use crate::engine::EngineError;
 use crate::plan::{Grid, Node, Select};
@@ -40,35 +41,40 @@ pub(crate) fn rows<'a>(
     if grid.steps == 0 {
         return futures::stream::empty().boxed();
     }
-    spread(ctx, fetch(ctx, grid, select), move |batch| {
+    spread(ctx, fetch(ctx, node, select), move |batch| {
         let Decoded { series: all, charge: _charge } = batch.decode()?;
         let _room = ctx.room(all.len(), grid.steps)?;
         let mut rows = Vec::with_capacity(all.len());
+        let mut counts = tally::Counts::new(grid.steps);
         for mut series in all {
-            ctx.count_read(1, series.len());
             if select.stats_only {
                 series.histograms = stats(series.histograms, select.fetch(&grid));
             }
             let series = &series;
-            rows.push(if select.smoothed {
-                super::smooth::row(ctx, node, select, series)
+            if select.smoothed {
+                rows.push(super::smooth::row(ctx, node, select, series));
             } else {
-                row(grid, select, series, take)
-            });
+                let row = row(grid, select, series, take);
+                counts.row(&row, take == Take::Value);
+                rows.push(row);
+            }
         }
+        ctx.count_series(rows.len());
+        ctx.count(node.scope, &counts)?;
         ctx.batch(rows)
     })
 }
 
 /// The series of a selector.
-pub(crate) fn fetch<'a>(
+fn fetch<'a>(
     ctx: &Context<'_>,
-    grid: Grid,
+    node: &Node,
     select: &Select,
 ) -> BoxStream<'a, Result<SeriesBatch, EngineError>> {
+    let (grid, budget) = (node.grid, ctx.ledger.of(node.part));
     let hints = SelectHints { step: grid.step, func: select.func, range: 0 };
     let (matchers, range) = (select.matchers.clone(), select.fetch(&grid));
-    let stream = ctx.source.select(SelectRequest { matchers, range, hints });
+    let stream = ctx.source.select(SelectRequest { matchers, range, hints, budget });
     stream.map(|b| b.map_err(EngineError::from)).boxed()
 }
 

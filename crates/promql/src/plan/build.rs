@@ -1,6 +1,6 @@
 //! From the syntax tree to the plan.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 
 use varve_model::Matcher;
 
@@ -8,11 +8,12 @@ use super::calls;
 use super::invariant::{is_worth_once, unwrapped};
 use super::time::QueryTimes;
 use super::{
-    Aggregation, Grid, Node, Op, RangeFrom, RangeSource, Select, VectorBinary, VectorScalar,
+    Aggregation, Grid, Node, Op, PartId, Plan, RangeFrom, RangeSource, Scope, ScopeKind, Select,
+    VectorBinary, VectorScalar,
 };
 use crate::ast::{
-    Aggregate, AggregateOp, Binary, BinaryOp, Expr, ExprKind, Extended, RangeSelector, Subquery,
-    UnaryOp, ValueType, VectorSelector,
+    Aggregate, AggregateOp, Binary, BinaryOp, Expr, ExprKind, Extended, RangeSelector, Span,
+    Subquery, UnaryOp, ValueType, VectorSelector,
 };
 use crate::engine::{EngineError, EngineOptions, Query};
 
@@ -21,7 +22,7 @@ pub(crate) fn plan(
     options: &EngineOptions,
     query: &Query,
     expr: &Expr,
-) -> Result<Node, EngineError> {
+) -> Result<Plan, EngineError> {
     let kind = value_type(expr);
     let instant = query.step_ms == 0;
     if !instant && !matches!(kind, ValueType::Scalar | ValueType::Vector) {
@@ -36,8 +37,18 @@ pub(crate) fn plan(
     };
     let lookback = query.lookback_ms.unwrap_or(options.lookback_ms);
     let times = QueryTimes::new(query);
-    let planner = Planner { options, lookback, times, depth: Cell::new(0) };
-    planner.node(expr, grid, Around::default())
+    let whole = Scope { parent: 0, grid, kind: ScopeKind::Query };
+    let planner = Planner {
+        options,
+        lookback,
+        times,
+        depth: Cell::new(0),
+        scope: Cell::new(0),
+        scopes: RefCell::new(vec![whole]),
+        parts: RefCell::default(),
+    };
+    let root = planner.node(expr, grid, Around::default())?;
+    Ok(Plan { root, parts: planner.parts.into_inner(), scopes: planner.scopes.into_inner() })
 }
 
 /// What an expression evaluates to.
@@ -63,6 +74,10 @@ pub(super) struct Planner<'a> {
     pub(super) times: QueryTimes,
     /// How deep the expression being planned is nested.
     depth: Cell<usize>,
+    /// The grid that is planned on.
+    scope: Cell<usize>,
+    scopes: RefCell<Vec<Scope>>,
+    parts: RefCell<Vec<Span>>,
 }
 
 /// How deep expressions may be nested: plans are walked recursively, and a
@@ -113,6 +128,25 @@ impl Around {
 }
 
 impl Planner<'_> {
+    /// The number of a further part.
+    fn part(&self, span: Span) -> PartId {
+        let mut parts = self.parts.borrow_mut();
+        parts.push(span);
+        parts.len() - 1
+    }
+
+    /// Plans something on a grid of its own.
+    fn within<T>(&self, grid: Grid, kind: ScopeKind, plan: impl FnOnce() -> T) -> T {
+        let parent = self.scope.get();
+        let mut scopes = self.scopes.borrow_mut();
+        scopes.push(Scope { parent, grid, kind });
+        self.scope.set(scopes.len() - 1);
+        drop(scopes);
+        let planned = plan();
+        self.scope.set(parent);
+        planned
+    }
+
     /// Plans an expression on a grid. What is the same at every step of it is
     /// planned on its first step only.
     pub(super) fn node(
@@ -134,13 +168,14 @@ impl Planner<'_> {
     fn once_or_each(&self, expr: &Expr, grid: Grid, around: Around) -> Result<Node, EngineError> {
         if grid.steps > 1 && is_worth_once(expr, &self.times) {
             let once = Grid { steps: 1, ..grid };
-            let inner = self.plain(expr, once, around)?;
+            let inner = self.within(once, ScopeKind::Once, || self.plain(expr, once, around))?;
             let (span, value_type) = (inner.span, inner.value_type);
             let op = match inner.op {
                 Op::Number(v) => Op::Number(v),
                 _ => Op::Invariant(Box::new(inner)),
             };
-            return Ok(Node { span, value_type, grid, op });
+            let (part, scope) = (self.part(span), self.scope.get());
+            return Ok(Node { part, scope, span, value_type, grid, op });
         }
         self.plain(expr, grid, around)
     }
@@ -161,7 +196,7 @@ impl Planner<'_> {
             ExprKind::String(s) => Op::String(s.clone()),
             ExprKind::Selector(s) => Op::Select(self.select(s, around)?),
             ExprKind::Range(_) | ExprKind::Subquery(_) => {
-                Op::Matrix(self.range_source(expr, grid, around)?)
+                Op::Matrix(self.range_source(expr, grid, around, false)?)
             }
             ExprKind::Call(c) => calls::call(self, c, grid, around)?,
             ExprKind::Aggregate(a) => self.aggregate(a, grid, around)?,
@@ -178,7 +213,8 @@ impl Planner<'_> {
                 }
             }
         };
-        Ok(Node { span: expr.span, value_type: value_type(expr), grid, op })
+        let (part, scope) = (self.part(expr.span), self.scope.get());
+        Ok(Node { part, scope, span: expr.span, value_type: value_type(expr), grid, op })
     }
 
     /// An instant selector.
@@ -203,18 +239,22 @@ impl Planner<'_> {
         })
     }
 
-    /// The windows of a range selector or subquery.
+    /// The range of a range selector or subquery; `windows` says whether a
+    /// function slides over it.
     pub(super) fn range_source(
         &self,
         expr: &Expr,
         grid: Grid,
         around: Around,
+        windows: bool,
     ) -> Result<RangeSource, EngineError> {
         match &unwrapped(expr).kind {
             ExprKind::Range(r) => {
                 let RangeSelector { selector, selector_span: _, range } = &**r;
                 let VectorSelector { name: _, matchers, shift, extended, .. } = selector;
                 Ok(RangeSource {
+                    part: self.part(expr.span),
+                    scope: self.scope.get(),
                     lookup: self.times.lookup(shift)?,
                     range: self.times.duration(range, false)?,
                     extended: *extended,
@@ -226,7 +266,7 @@ impl Planner<'_> {
                     },
                 })
             }
-            ExprKind::Subquery(s) => self.subquery(s, grid, around),
+            ExprKind::Subquery(s) => self.subquery(s, expr.span, grid, around, windows),
             ExprKind::Number { .. }
             | ExprKind::String(_)
             | ExprKind::Selector(_)
@@ -245,8 +285,10 @@ impl Planner<'_> {
     fn subquery(
         &self,
         s: &Subquery,
+        span: Span,
         grid: Grid,
         around: Around,
+        windows: bool,
     ) -> Result<RangeSource, EngineError> {
         let Subquery { expr: inner, range, step, shift } = s;
         let lookup = self.times.lookup(shift)?;
@@ -268,13 +310,13 @@ impl Planner<'_> {
             0 => Grid { start, step, steps: 0 },
             _ => Grid::range(start, last, step),
         };
-        Ok(RangeSource {
-            lookup,
-            range,
-            extended: None,
-            lookback: self.lookback,
-            from: RangeFrom::Subquery(self.boxed(inner, inner_grid, around.with_buckets())?),
-        })
+        let (offset, consumed) = if windows { (lookup.offset, range) } else { (0, 0) };
+        let kind = ScopeKind::Subquery { offset, range: consumed };
+        let plan = || self.boxed(inner, inner_grid, around.with_buckets());
+        let from = RangeFrom::Subquery(self.within(inner_grid, kind, plan)?);
+        let (part, scope) = (self.part(span), self.scope.get());
+        let lookback = self.lookback;
+        Ok(RangeSource { part, scope, lookup, range, extended: None, lookback, from })
     }
 
     fn aggregate(&self, a: &Aggregate, grid: Grid, around: Around) -> Result<Op, EngineError> {
@@ -320,7 +362,8 @@ impl Planner<'_> {
         while let Some((expr, b, around)) = links.pop() {
             let right = self.node(&b.rhs, grid, around)?;
             let op = Self::binary(b, left, right)?;
-            left = Node { span: expr.span, value_type: value_type(expr), grid, op };
+            let (part, scope, span) = (self.part(expr.span), self.scope.get(), expr.span);
+            left = Node { part, scope, span, value_type: value_type(expr), grid, op };
         }
         Ok(left)
     }

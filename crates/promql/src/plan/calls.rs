@@ -60,7 +60,7 @@ pub(super) fn call(
                 ExprKind::Range(r) => absent_labels(&r.selector.matchers),
                 _ => varve_model::Labels::empty(),
             };
-            let source = planner.range_source(inner, grid, around)?;
+            let source = planner.range_source(inner, grid, around, true)?;
             refuse_extended(name, source.extended)?;
             Op::AbsentOverTime(Box::new(source), labels)
         }
@@ -147,7 +147,7 @@ fn range_call(
     around: Around,
 ) -> Result<Op, EngineError> {
     let matrix = usize::from(func == RangeFn::Quantile);
-    let source = planner.range_source(unwrapped(&args[matrix]), grid, around)?;
+    let source = planner.range_source(unwrapped(&args[matrix]), grid, around, true)?;
     match (source.extended, func) {
         (None, _)
         | (Some(_), RangeFn::Rate | RangeFn::Increase | RangeFn::Delta)

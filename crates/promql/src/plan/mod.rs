@@ -9,9 +9,11 @@ mod build;
 mod calls;
 mod info;
 mod invariant;
+mod scope;
 mod time;
 
 pub(crate) use build::{changes_schema, plan};
+pub(crate) use scope::{Kind as ScopeKind, Scope};
 
 use varve_model::{Labels, Matcher, TimeRange};
 
@@ -78,9 +80,31 @@ impl Lookup {
     }
 }
 
+/// A planned query.
+#[derive(Debug)]
+pub(crate) struct Plan {
+    /// What it evaluates to.
+    pub(crate) root: Node,
+    /// Where its parts stand in the query, by their numbers.
+    pub(crate) parts: Vec<Span>,
+    /// The grids that it is evaluated on, the query's own first, each behind
+    /// the one that it is evaluated for.
+    pub(crate) scopes: Vec<Scope>,
+}
+
+/// A part of a plan, by its number.
+pub(crate) type PartId = usize;
+
+/// A grid of a plan, by its number.
+pub(crate) type ScopeId = usize;
+
 /// An operator and what it stands for.
 #[derive(Debug)]
 pub(crate) struct Node {
+    /// Its number.
+    pub(crate) part: PartId,
+    /// The grid that it is evaluated on, among those of the plan.
+    pub(crate) scope: ScopeId,
     /// The bytes of the query that it came from.
     pub(crate) span: Span,
     /// What it evaluates to.
@@ -163,6 +187,10 @@ pub(crate) struct Select {
 /// Where the windows of a range function come from.
 #[derive(Debug)]
 pub(crate) struct RangeSource {
+    /// Its number.
+    pub(crate) part: PartId,
+    /// The grid of the windows, among those of the plan.
+    pub(crate) scope: ScopeId,
     pub(crate) lookup: Lookup,
     /// The length of the window in milliseconds.
     pub(crate) range: i64,

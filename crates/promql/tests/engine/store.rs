@@ -34,7 +34,14 @@ impl MemoryBudget for Budget {
     fn take(&self, asked: usize) -> Result<(), OverBudget> {
         let (used, limit) = (self.used(), self.limit);
         if used.saturating_add(asked) > limit {
-            return Err(OverBudget { scope: "query", limit, used, asked, setting: "test" });
+            return Err(OverBudget {
+                scope: "query",
+                limit,
+                used,
+                asked,
+                setting: "test",
+                biggest: None,
+            });
         }
         self.used.fetch_add(asked, Ordering::SeqCst);
         Ok(())
@@ -59,7 +66,7 @@ impl SeriesSource for Memory {
         &self,
         request: SelectRequest,
     ) -> BoxStream<'static, Result<SeriesBatch, SourceError>> {
-        let budget: Arc<dyn MemoryBudget> = Arc::clone(&self.budget) as _;
+        let budget = Arc::clone(&request.budget);
         if let Some(error) = &self.error {
             return futures::stream::iter([Err(error.clone())]).boxed();
         }

@@ -107,7 +107,8 @@ fn read(base: &Base) -> Result<Arc<dyn Querier>, Failure> {
         Arc::clone(&base.catalog),
         varve_query::Metrics::new(&base.registry)?,
     );
-    Ok(varve_querier::start(base.config.querier.clone(), reader, &base.registry)?)
+    let (config, clock) = (base.config.querier.clone(), Arc::clone(&base.clock));
+    Ok(varve_querier::start(config, reader, clock, &base.registry)?)
 }
 
 fn compactor(base: &Base) -> Result<(), Failure> {

@@ -60,6 +60,7 @@ async fn fold<F: Fold>(
             let (group, new) = groups.of(row);
             if new {
                 hold.merge(ctx.hold(F::memory(steps) + row.labels.memory(), 0)?);
+                hold.assign(node.part);
             }
             folds.add(group, row)?;
         }

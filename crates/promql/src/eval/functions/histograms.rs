@@ -4,7 +4,6 @@
 //! are gathered. Where a classic and a native histogram have the same labels,
 //! neither has a result.
 
-
 use futures::StreamExt;
 use varve_model::{Histogram, LabelMap, Labels};
 

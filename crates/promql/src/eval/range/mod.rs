@@ -15,9 +15,9 @@ use futures::StreamExt;
 use futures::TryStreamExt;
 use varve_model::{Histogram, LabelSet, Labels};
 
+use self::source::pieces;
 pub(crate) use extended::interpolate;
 pub(crate) use rate::{Edges, Kind as RateKind, is_start_reset, overlaps as starts_overlap};
-use self::source::pieces;
 pub(crate) use source::{RangeSeries, series};
 pub(crate) use window::{Floats, Histograms, Slide, Window};
 
@@ -25,11 +25,12 @@ use super::context::{Context, Hold};
 use super::row::{Batch, Row, without_name};
 use super::scalar::{Scalars, scalar};
 use super::stream::{BatchStream, SAME_LABELS};
+use super::tally::{self, Counts};
 use super::work::spread;
 use crate::annotations::Annotation;
 use crate::ast::Span;
 use crate::engine::EngineError;
-use crate::plan::{Grid, Node, RangeCall, RangeFn, RangeSource};
+use crate::plan::{Grid, Node, RangeCall, RangeFn, RangeFrom, RangeSource};
 
 /// Memory of an entry in a set of labels, besides the labels.
 const SEEN_BYTES: usize = 32;
@@ -76,13 +77,15 @@ pub(crate) fn rows<'a>(ctx: &'a Context<'a>, grid: Grid, call: &'a RangeCall) ->
             let _room = ctx.room(batch.series.len(), grid.steps)?;
             let mut rows = Vec::with_capacity(batch.series.len());
             let (mut counters, mut scratch) = (CounterNames::default(), Vec::new());
+            let mut counts = Counts::new(grid.steps);
             for s in &batch.series {
                 ctx.check()?;
-                rows.push(row(ctx, grid, call, &params, s, &mut scratch)?);
+                rows.push(row(ctx, grid, call, &params, s, &mut scratch, &mut counts)?);
                 if matches!(call.func, RangeFn::Rate | RangeFn::Increase) {
                     counters.check(ctx, call.first_arg, &s.labels, &rows[rows.len() - 1]);
                 }
             }
+            ctx.count(call.source.scope, &counts)?;
             ctx.batch(rows)
         });
         Ok::<_, EngineError>(batches)
@@ -122,6 +125,7 @@ fn row(
     params: &[Scalars],
     s: &RangeSeries,
     scratch: &mut Vec<f64>,
+    counts: &mut Counts,
 ) -> Result<Row, EngineError> {
     let source = &call.source;
     let scope = Scope {
@@ -145,6 +149,7 @@ fn row(
             continue;
         }
         let param = |i: usize| params.get(i).map_or(f64::NAN, |p| p.at(step));
+        count(counts, grid, source, step, &window);
         let output = apply(&scope, call, &window, &prepared, param, scratch)?;
         match output {
             Output::Nothing => {}
@@ -238,13 +243,17 @@ pub(crate) async fn absent<'a>(
     let mut found = vec![false; grid.steps];
     let mut batches = series(ctx, grid, source);
     while let Some(batch) = batches.next().await {
+        let mut counts = Counts::new(grid.steps);
         for s in batch?.series {
             ctx.check()?;
             let mut slide = Slide::new(&s);
             for (step, found) in found.iter_mut().enumerate() {
-                *found |= !slide.window(source, grid.time(step)).is_empty();
+                let window = slide.window(source, grid.time(step));
+                *found |= !window.is_empty();
+                count(&mut counts, grid, source, step, &window);
             }
         }
+        ctx.count(source.scope, &counts)?;
     }
     let mut row = Row::empty(labels.clone(), grid.steps);
     row.drop_name = true;
@@ -262,6 +271,7 @@ pub(crate) async fn matrix<'a>(
 ) -> Result<(Vec<RangeSeries>, super::context::Hold), EngineError> {
     let mut all = Vec::new();
     let mut hold = ctx.hold(0, 0)?;
+    let mut counts = Counts::new(1);
     let mut batches = series(ctx, node.grid, source);
     while let Some(batch) = batches.next().await {
         let batch = batch?;
@@ -275,10 +285,38 @@ pub(crate) async fn matrix<'a>(
             };
             if !cut.floats.is_empty() || !cut.histograms.is_empty() {
                 let samples = cut.floats.len() + cut.histograms.len();
+                if matches!(source.from, RangeFrom::Series { .. }) {
+                    let sizes = cut.histograms.values.iter().map(tally::size);
+                    let n = cut.floats.len() as u64 + sizes.sum::<u64>();
+                    counts.touched[0] += n;
+                    counts.read[0] += n;
+                }
                 hold.merge(ctx.hold(cut.memory(), samples as u64)?);
                 all.push(cut);
             }
         }
     }
+    ctx.count(source.scope, &counts)?;
     Ok((all, hold))
+}
+
+/// Counts the samples of a window, and which of them the step before did not
+/// see. Those of subqueries were counted where they were made.
+fn count(counts: &mut Counts, grid: Grid, source: &RangeSource, step: usize, w: &Window<'_>) {
+    let sizes = |from: usize| w.histograms.values[from..].iter().map(tally::size).sum::<u64>();
+    let all = w.floats.len() as u64 + sizes(0);
+    counts.touched[step] += all;
+    if matches!(source.from, RangeFrom::Subquery(_)) {
+        return;
+    }
+    if step == 0 {
+        counts.read[0] += all;
+    } else if source.lookup.at.is_none() {
+        let (_, after) = source.margins();
+        let seen = w.end.saturating_add(after).saturating_sub(grid.step);
+        // Most steps see a few new samples behind many old ones.
+        let new = |times: &[i64]| times.iter().rev().take_while(|t| **t > seen).count();
+        let histograms = w.histograms.len() - new(w.histograms.times);
+        counts.read[step] += new(w.floats.times) as u64 + sizes(histograms);
+    }
 }

@@ -60,7 +60,8 @@ pub(crate) fn pieces<'a>(
         RangeFrom::Series { matchers, stats_only: _, func } => {
             let hints = SelectHints { step: grid.step, func: *func, range: source.range };
             let range = source.fetch(&grid);
-            let request = SelectRequest { matchers: matchers.clone(), range, hints };
+            let (matchers, budget) = (matchers.clone(), ctx.ledger.of(source.part));
+            let request = SelectRequest { matchers, range, hints, budget };
             let stream = ctx.source.select(request).map_ok(Piece::Stored);
             stream.map_err(EngineError::from).boxed()
         }
@@ -98,8 +99,8 @@ impl Piece {
                 let samples = series.iter().map(|s| s.len() as u64).sum();
                 let hold = ctx.hold(0, samples)?;
                 let range = source.fetch(&grid);
+                ctx.count_series(series.len());
                 let of = |s: Series| {
-                    ctx.count_read(1, s.len());
                     let (labels, drop_name) = (s.labels, false);
                     let floats = without_stale(s.floats);
                     let histograms = match stats_only {
