@@ -86,9 +86,7 @@ mod tests {
     use super::*;
 
     fn answer(series: &[(&str, &[(f64, &str)])]) -> Points {
-        let one = |(name, values): &(&str, &[(f64, &str)])| {
-            serde_json::json!({"metric": {"a": name}, "values": values})
-        };
+        let one = |(name, values): &(&str, &[(f64, &str)])| serde_json::json!({"metric": {"a": name}, "values": values});
         let result: Vec<_> = series.iter().map(one).collect();
         Points::read(&serde_json::json!({"data": {"result": result}}).to_string()).unwrap()
     }

