@@ -238,9 +238,7 @@ fn compare(all: &[Asked], panel: usize, whole: bool) -> io::Result<()> {
         }
     }
     match difference(all, Kind::Prometheus, panel) {
-        Some(d) if d.series > 0 || d.middle > 0.01 => {
-            fail(format!("Prometheus differs: {d:?}"))
-        }
+        Some(d) if d.series > 0 || d.middle > 0.01 => fail(format!("Prometheus differs: {d:?}")),
         _ => Ok(()),
     }
 }
