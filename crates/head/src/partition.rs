@@ -19,6 +19,7 @@ use crate::entry::{CutEntry, SealEntry, ShippedEntry};
 use crate::offered::Offered;
 use crate::replay::replay;
 use crate::seal::{self, Opened, Sealer, Written};
+use crate::select::select;
 use crate::state::Applied;
 use crate::stats::PartitionStats;
 use crate::task::{self, Place, Shared};
@@ -116,7 +117,7 @@ impl Partition {
     /// The series that match, with chunks that may reach beyond the range. The
     /// chunks of a cut carry its term and index, others `u64::MAX`.
     pub fn select(&self, tenant: &TenantId, matchers: &[Matcher], range: TimeRange) -> HeadRead {
-        self.inner.shared.state.read().select(tenant, matchers, range)
+        select(&self.inner.shared.state, tenant, matchers, range)
     }
 
     /// Label sets that match and have samples in the range, sorted as bytes;

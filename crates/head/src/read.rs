@@ -55,7 +55,7 @@ pub(crate) fn buffer_overlaps(buffer: &Option<Arc<Buffer>>, range: &TimeRange) -
 }
 
 /// Whether a series may have samples in a range.
-fn overlaps(state: &State, series: &Series, range: &TimeRange) -> bool {
+pub(crate) fn overlaps(state: &State, series: &Series, range: &TimeRange) -> bool {
     let samples = |(kind, min, max): (Kind, i64, i64)| {
         kind != Kind::Exemplar && range.start < max && min <= range.end
     };

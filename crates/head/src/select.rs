@@ -1,10 +1,13 @@
 //! The answer to a select: a snapshot of the matching series, coded lazily.
 //!
-//! A snapshot is taken under one short lock together with `released_at`; what
-//! it holds stays readable whatever is written, sealed or dropped meanwhile.
+//! It is taken in slices, each under one short lock, so that a select of a
+//! million series holds up nobody; `released_at` is that of the last one. What
+//! a snapshot holds stays readable whatever is written, sealed or dropped
+//! meanwhile.
 
 use std::sync::Arc;
 
+use parking_lot::RwLock;
 use varve_block::{EncodedChunk, EncodedSeries};
 use varve_model::{Matcher, TenantId, TimeRange};
 
@@ -13,12 +16,15 @@ use crate::buffer::Buffer;
 use crate::chunk::Chunk;
 use crate::dictionary::{Dictionary, Pairs};
 use crate::kind::Kind;
-use crate::read::{buffer_overlaps, matched};
+use crate::read::{buffer_overlaps, overlaps};
 use crate::sealed::{Files, Row};
 use crate::series::Series;
 use crate::state::State;
+use crate::tenant::Tenant;
 use crate::windows::Orders;
 
+/// Series that are taken under one lock. (Tests have few.)
+const SLICE: usize = if cfg!(test) { 2 } else { 2048 };
 /// The order of what is in no cut.
 const UNCUT: (u64, u64) = (u64::MAX, u64::MAX);
 
@@ -28,11 +34,18 @@ pub struct HeadRead {
     /// The highest catalog version whose commit let this head drop samples of
     /// the tenant; a reader that pinned an older one must pin anew. 0 = none.
     pub released_at: u64,
+    slices: std::vec::IntoIter<Slice>,
+    slice: Option<Slice>,
+    left: usize,
+}
+
+/// Some series as they were at one moment.
+struct Slice {
     context: Context,
     series: std::vec::IntoIter<Snapshot>,
 }
 
-/// What all series of a read share.
+/// What all series of a slice share.
 struct Context {
     range: TimeRange,
     orders: Orders,
@@ -52,7 +65,7 @@ struct Snapshot {
 impl HeadRead {
     /// How many series are still to come.
     pub fn len(&self) -> usize {
-        self.series.len()
+        self.left
     }
 
     /// Whether none is to come.
@@ -65,12 +78,19 @@ impl Iterator for HeadRead {
     type Item = Result<EncodedSeries>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        let snapshot = self.series.next()?;
-        Some(snapshot.encode(&self.context))
+        loop {
+            if let Some(Slice { context, series }) = &mut self.slice
+                && let Some(snapshot) = series.next()
+            {
+                self.left -= 1;
+                return Some(snapshot.encode(context));
+            }
+            self.slice = Some(self.slices.next()?);
+        }
     }
 
     fn size_hint(&self) -> (usize, Option<usize>) {
-        self.series.size_hint()
+        (self.left, Some(self.left))
     }
 }
 
@@ -98,14 +118,33 @@ impl Snapshot {
     }
 }
 
+/// Takes a snapshot of the series that match.
+pub(crate) fn select(
+    state: &RwLock<State>,
+    tenant: &TenantId,
+    matchers: &[Matcher],
+    range: TimeRange,
+) -> HeadRead {
+    let (references, mut released_at) = {
+        let state = state.read();
+        let tenant = state.tenants.get(tenant);
+        let references = tenant.map(|t| t.index.select(matchers, |r| t.pairs(r)));
+        (references.unwrap_or_default(), tenant.map_or(0, |t| t.released_at))
+    };
+    let mut slices = Vec::with_capacity(references.len().div_ceil(SLICE));
+    for references in references.chunks(SLICE) {
+        let state = state.read();
+        // What left since is in a version that the new value tells of.
+        let Some(tenant) = state.tenants.get(tenant) else { continue };
+        released_at = released_at.max(tenant.released_at);
+        slices.push(state.slice(tenant, references, range));
+    }
+    let left = slices.iter().map(|slice| slice.series.len()).sum();
+    HeadRead { released_at, slices: slices.into_iter(), slice: None, left }
+}
+
 impl State {
-    pub(crate) fn select(
-        &self,
-        tenant: &TenantId,
-        matchers: &[Matcher],
-        range: TimeRange,
-    ) -> HeadRead {
-        let tenant = self.tenants.get(tenant);
+    fn slice(&self, tenant: &Tenant, references: &[u64], range: TimeRange) -> Slice {
         let shared = |buffer: &Option<Arc<Buffer>>| {
             buffer.clone().filter(|_| buffer_overlaps(buffer, &range))
         };
@@ -116,15 +155,15 @@ impl State {
             open: shared(&series.open),
             late: shared(&series.late),
         };
-        let series = tenant.into_iter().flat_map(|t| matched(self, t, matchers, range));
-        let series: Vec<Snapshot> = series.map(snapshot).collect();
+        let series = references.iter().filter_map(|reference| tenant.series.get(*reference));
+        let series = series.filter(|series| overlaps(self, series, &range)).map(snapshot);
+        let series: Vec<Snapshot> = series.collect();
         let context = Context {
             range,
             orders: self.windows.orders(),
-            dictionary: tenant.map(|t| t.index.dictionary().clone()).unwrap_or_default(),
+            dictionary: tenant.index.dictionary().clone(),
             files: self.files.clone(),
         };
-        let released_at = tenant.map_or(0, |t| t.released_at);
-        HeadRead { released_at, context, series: series.into_iter() }
+        Slice { context, series: series.into_iter() }
     }
 }
