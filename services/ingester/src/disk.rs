@@ -18,6 +18,9 @@ use crate::start::Ingester;
 pub(crate) const INTERVAL: Duration = Duration::from_secs(1);
 /// From this part of what it may take on, the disk is short of room.
 const SHORT: f64 = 0.9;
+/// Less than this part of the disk is not worth making room: it is full of
+/// something else.
+pub(crate) const WORTH: u64 = 32;
 /// For each byte of an append: what it adds to the reserve, as far as can be
 /// told before it is decoded (it may be as much again in memory).
 const RESERVED: u64 = 5;
@@ -85,9 +88,10 @@ impl DiskGuard {
         (level.used / self.mark).max(level.used + level.reserve)
     }
 
-    /// Whether room should be made.
+    /// Whether room should be made, and what lies here can make some.
     pub(crate) fn is_short(&self) -> bool {
-        self.fullness(self.level()) >= SHORT
+        let Seen { total, held, .. } = self.seen();
+        held >= total / WORTH && self.fullness(self.level()) >= SHORT
     }
 
     /// Takes in an append of so many bytes, if there is room.
@@ -147,7 +151,7 @@ mod tests {
     use super::*;
 
     fn seen(total: u64, free: u64, reserve: u64) -> Seen {
-        Seen { total, free, reserve, held: 0 }
+        Seen { total, free, reserve, held: total / WORTH }
     }
 
     #[test]
@@ -180,6 +184,9 @@ mod tests {
             disk.see(seen(1000, free, reserve), 0);
             let found = (disk.is_short(), disk.take(0).is_err());
             assert_eq!(found, (short, refused), "{mark} {free} {reserve}");
+            disk.see(Seen { held: 1, ..seen(1000, free, reserve) }, 0);
+            let found = (disk.is_short(), disk.take(0).is_err());
+            assert_eq!(found, (false, refused), "{mark} {free} {reserve}: others' bytes");
         }
     }
 }

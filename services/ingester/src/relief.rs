@@ -9,13 +9,10 @@
 
 use tokio::time::sleep;
 
-use crate::disk::INTERVAL;
+use crate::disk::{INTERVAL, WORTH};
 use crate::error::Result;
 use crate::ship::FIRST_BACKOFF;
 use crate::start::{Hosted, Ingester};
-
-/// Less than this part of the disk is not worth a block or a seal of its own.
-const WORTH: u64 = 32;
 
 impl Ingester {
     /// Makes room whenever the disk is short of it; backs off while the bucket
@@ -39,13 +36,9 @@ impl Ingester {
         }
     }
 
-    /// Ships and seals if that is worth it. Fails with what could not ship.
+    /// Ships and seals what is worth it. Fails with what could not ship.
     async fn relieve(&self) -> Result<()> {
         let seen = self.disk.seen();
-        // Of a disk that is full of something else there is little to give.
-        if seen.held < seen.total / WORTH {
-            return Ok(());
-        }
         for hosted in self.partitions.values() {
             // Whoever has it is at work on it.
             if let Ok(mut waiting) = hosted.waiting.try_lock() {
