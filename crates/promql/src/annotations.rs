@@ -47,12 +47,13 @@ pub struct Monotonicity {
     pub max_bucket: f64,
     /// The largest correction.
     pub max_diff: f64,
-    /// How many samples were fixed.
-    pub count: u64,
+    /// How many samples were fixed, as Prometheus counts.
+    pub count: i64,
 }
 
 impl Monotonicity {
-    fn merge(&mut self, other: &Self) {
+    /// Takes in what another has gathered.
+    pub fn merge(&mut self, other: &Self) {
         self.min_time = self.min_time.min(other.min_time);
         self.max_time = self.max_time.max(other.max_time);
         if other.min_bucket < self.min_bucket {
@@ -64,7 +65,7 @@ impl Monotonicity {
         if other.max_diff > self.max_diff {
             self.max_diff = other.max_diff;
         }
-        self.count += other.count;
+        self.count = self.count.wrapping_add(other.count);
     }
 }
 
@@ -301,12 +302,16 @@ pub fn position(query: &str, span: Span) -> String {
 pub struct Annotations(BTreeMap<String, Annotation>);
 
 impl Annotations {
-    /// Adds one. Of two with the same text the later one's position stays.
-    pub fn add(&mut self, mut annotation: Annotation) {
-        if let Some(before) = self.0.get(&annotation.text) {
-            match (&mut annotation.detail, &before.detail) {
-                (Detail::Monotonicity(m), Detail::Monotonicity(b)) => m.merge(b),
-                (Detail::Overlaps(n), Detail::Overlaps(b)) => *n += b,
+    /// Adds one. Of two with the same text the later one's position stays, but
+    /// the first one's of those that gather details.
+    pub fn add(&mut self, annotation: Annotation) {
+        if let Some(before) = self.0.get_mut(&annotation.text) {
+            match (&mut before.detail, &annotation.detail) {
+                (Detail::Monotonicity(b), Detail::Monotonicity(m)) => return b.merge(m),
+                (Detail::Overlaps(b), Detail::Overlaps(n)) => {
+                    *b += n;
+                    return;
+                }
                 _ => {}
             }
         }
@@ -355,6 +360,6 @@ mod tests {
         assert_eq!(infos.len(), 1);
         assert!(infos[0].ends_with(": \"x\" (1:6)"), "{infos:?}");
         let warnings = all.render("rate(x[5m])", Severity::Warning);
-        assert!(warnings[0].ends_with("\"x\" (2 occurrences) (1:6)"), "{warnings:?}");
+        assert!(warnings[0].ends_with("\"x\" (2 occurrences) (1:4)"), "{warnings:?}");
     }
 }

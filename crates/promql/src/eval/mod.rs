@@ -95,6 +95,10 @@ fn batches<'a>(ctx: &'a Context<'a>, node: &'a Node) -> BatchStream<'a> {
         {
             binary::with_scalar(ctx, node, b)
         }
+        Op::Plus(arg) => vector(ctx, arg),
+        Op::Unused(arg) => {
+            vector(ctx, arg).filter_map(|batch| std::future::ready(batch.err().map(Err))).boxed()
+        }
         Op::Nothing => nothing(),
         Op::Invariant(inner) => invariant(ctx, node, inner),
         Op::VectorOf(_)

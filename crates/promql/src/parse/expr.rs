@@ -218,8 +218,7 @@ impl Parser<'_> {
         if args.is_empty() {
             return self.fail(span, "no arguments for aggregate expression provided");
         }
-        let experimental = matches!(op, AggregateOp::Limitk | AggregateOp::LimitRatio);
-        if experimental && !self.options.experimental_functions {
+        if op.is_experimental() && !self.options.experimental_functions {
             let message = format!(
                 "{}() is experimental and must be enabled with --enable-feature=promql-experimental-functions",
                 op.as_str()

@@ -166,8 +166,8 @@ impl Planner<'_> {
     }
 
     fn once_or_each(&self, expr: &Expr, grid: Grid, around: Around) -> Result<Node, EngineError> {
-        if grid.steps > 1 && is_worth_once(expr, &self.times) {
-            let once = Grid { steps: 1, ..grid };
+        if !grid.is_instant() && is_worth_once(expr, &self.times) {
+            let once = Grid { steps: 1, end: grid.start, ..grid };
             let inner = self.within(once, ScopeKind::Once, || self.plain(expr, once, around))?;
             let (span, value_type) = (inner.span, inner.value_type);
             let op = match inner.op {
@@ -201,8 +201,13 @@ impl Planner<'_> {
             ExprKind::Call(c) => calls::call(self, c, grid, around)?,
             ExprKind::Aggregate(a) => self.aggregate(a, grid, around)?,
             ExprKind::Binary(_) => return self.chain(expr, grid, around),
-            ExprKind::Unary(UnaryOp::Plus, e) | ExprKind::Paren(e) => {
-                return self.plain(e, grid, around);
+            ExprKind::Paren(e) => return self.plain(e, grid, around),
+            ExprKind::Unary(UnaryOp::Plus, e) => {
+                let inner = self.plain(e, grid, around)?;
+                match inner.value_type {
+                    ValueType::Vector => Op::Plus(Box::new(inner)),
+                    _ => return Ok(Node { span: expr.span, ..inner }),
+                }
             }
             ExprKind::Unary(UnaryOp::Minus, e) => {
                 let arg = self.boxed(e, grid, around.operator())?;
@@ -220,15 +225,8 @@ impl Planner<'_> {
     /// An instant selector.
     pub(super) fn select(&self, s: &VectorSelector, around: Around) -> Result<Select, EngineError> {
         let VectorSelector { name: _, matchers, shift, extended, allows_empty_matchers: _ } = s;
-        let smoothed = match extended {
-            None => false,
-            Some(Extended::Smoothed) => true,
-            Some(Extended::Anchored) => {
-                return Err(EngineError::invalid(
-                    "anchored modifier can only be used with range vectors",
-                ));
-            }
-        };
+        // `anchored` does nothing here, in Prometheus neither.
+        let smoothed = *extended == Some(Extended::Smoothed);
         Ok(Select {
             matchers: matchers.clone(),
             lookup: self.times.lookup(shift)?,
@@ -307,7 +305,7 @@ impl Planner<'_> {
             start = start.saturating_add(step);
         }
         let inner_grid = match grid.steps {
-            0 => Grid { start, step, steps: 0 },
+            0 => Grid { start, step, steps: 0, end: last },
             _ => Grid::range(start, last, step),
         };
         let (offset, consumed) = if windows { (lookup.offset, range) } else { (0, 0) };
@@ -373,7 +371,7 @@ impl Planner<'_> {
         let (op, return_bool) = (*op, *return_bool);
         Ok(match (left.value_type, right.value_type) {
             (ValueType::Scalar, ValueType::Scalar) => {
-                if matches!(op, BinaryOp::TrimUpper | BinaryOp::TrimLower) {
+                if op.is_trim() {
                     let op = op.as_str();
                     let message = format!("operator {op:?} not allowed for Scalar operations");
                     return Err(EngineError::execution(message));

@@ -45,7 +45,7 @@ pub(super) fn call(
             }
             ExprKind::Selector(s) => Op::StartTimestamp(planner.select(&plain(s), around)?),
             _ if name == "timestamp" => Op::TimestampOf(arg(0)?),
-            _ => Op::Nothing,
+            _ => Op::Unused(arg(0)?),
         },
         "absent" => {
             let labels = match &unwrapped(&args[0]).kind {

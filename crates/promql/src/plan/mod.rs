@@ -28,12 +28,14 @@ pub(crate) struct Grid {
     pub(crate) step: i64,
     /// May be 0 under a subquery that no step falls into.
     pub(crate) steps: usize,
+    /// What was asked for as the end; the last step may lie before it.
+    pub(crate) end: i64,
 }
 
 impl Grid {
     /// One time.
     pub(crate) fn instant(time: i64) -> Self {
-        Self { start: time, step: 1, steps: 1 }
+        Self { start: time, step: 1, steps: 1, end: time }
     }
 
     /// The times from `start` to `end`.
@@ -42,7 +44,7 @@ impl Grid {
             Some(d) if d >= 0 && step > 0 => usize::try_from(d / step).map_or(0, |n| n + 1),
             _ => 0,
         };
-        Self { start, step: step.max(1), steps }
+        Self { start, step: step.max(1), steps, end }
     }
 
     /// The time of a step.
@@ -55,9 +57,10 @@ impl Grid {
         self.time(self.steps.saturating_sub(1))
     }
 
-    /// Whether it is one time only.
+    /// Whether nothing but one time was asked for. Not so in a range of which
+    /// only one step is left, which Prometheus treats as a range.
     pub(crate) fn is_instant(&self) -> bool {
-        self.steps == 1
+        self.start == self.end
     }
 }
 
@@ -160,6 +163,10 @@ pub(crate) enum Op {
     },
     Info(Box<Info>),
     Negate(Box<Node>),
+    /// `+x`: the same, but annotations of what is around it point at the sign.
+    Plus(Box<Node>),
+    /// Evaluated for its errors and annotations; it has no result.
+    Unused(Box<Node>),
     VectorScalar(Box<VectorScalar>),
     VectorBinary(Box<VectorBinary>),
     Aggregate(Box<Aggregation>),

@@ -50,8 +50,13 @@ impl QueryTimes {
         expr: &DurationExpr,
         allow_negative: bool,
     ) -> Result<i64, EngineError> {
+        // An error names what stands in the parentheses.
+        let mut bare = expr;
+        while let DurationKind::Paren(inner) = &bare.kind {
+            bare = inner;
+        }
         let fail = |what: &str| {
-            let message = format!("{}:{}: {what}", expr.span.start, expr.span.end);
+            let message = format!("{}:{}: {what}", bare.span.start, bare.span.end);
             Err(EngineError::invalid(message))
         };
         if let DurationKind::Literal { seconds, unit: _ } = expr.kind {
@@ -73,8 +78,13 @@ impl QueryTimes {
     }
 
     fn seconds(&self, expr: &DurationExpr) -> Result<f64, EngineError> {
+        // An error names what stands in the parentheses.
+        let mut bare = expr;
+        while let DurationKind::Paren(inner) = &bare.kind {
+            bare = inner;
+        }
         let fail = |what: &str| {
-            let message = format!("{}:{}: {what}", expr.span.start, expr.span.end);
+            let message = format!("{}:{}: {what}", bare.span.start, bare.span.end);
             Err(EngineError::invalid(message))
         };
         Ok(match &expr.kind {

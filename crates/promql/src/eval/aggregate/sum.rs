@@ -46,7 +46,14 @@ impl Fold for Kind {
     }
 
     fn add(&self, scope: &Scope<'_>, state: &mut State, row: &Row) -> Result<(), EngineError> {
-        for (sum, v) in state.sums.iter_mut().zip(&row.floats).filter(|(_, v)| !is_absent(**v)) {
+        let State { sums, histograms: totals } = state;
+        let present = sums.iter_mut().zip(&row.floats).enumerate();
+        for (step, (sum, v)) in present.filter(|(_, (_, v))| !is_absent(**v)) {
+            let total = totals.as_ref().and_then(|totals| totals[step].as_ref());
+            // Once histograms do not fit each other nothing is looked at any more.
+            if sum.is_none() && total.is_some_and(|t| t.failed()) {
+                continue;
+            }
             match (sum, self) {
                 (Some(Float::Sum(sum)), _) => sum.add(*v),
                 (Some(Float::Mean(mean)), _) => mean.add(*v),
@@ -55,15 +62,22 @@ impl Fold for Kind {
             }
         }
         let Some(histograms) = &row.histograms else { return Ok(()) };
-        let totals = state.histograms.get_or_insert_with(|| {
+        let totals = totals.get_or_insert_with(|| {
             let mut totals = Vec::new();
             totals.resize_with(scope.steps, || None);
             totals
         });
-        for (total, h) in totals.iter_mut().zip(histograms.iter()) {
+        for ((total, sum), h) in totals.iter_mut().zip(sums).zip(histograms.iter()) {
             let Some(h) = h else { continue };
             match total {
-                None => *total = Some(Box::new(Total::new(h, matches!(self, Self::Avg)))),
+                None => {
+                    let mut new = Total::new(h, matches!(self, Self::Avg));
+                    // Where a float came first histograms are not added up.
+                    if sum.is_some() {
+                        new.fail();
+                    }
+                    *total = Some(Box::new(new));
+                }
                 Some(total) => {
                     let failed = total.failed();
                     total.add(h);
@@ -82,6 +96,9 @@ impl Fold for Kind {
         let mut histograms = state.histograms.unwrap_or_default().into_iter();
         for (step, sum) in state.sums.into_iter().enumerate() {
             let total = histograms.next().flatten();
+            if let Some(total) = &total {
+                total.tell_reconciled(scope.ctx, scope.span);
+            }
             match (sum, total) {
                 (Some(_), Some(_)) => {
                     let text = Annotation::mixed_floats_histograms_aggregation(scope.span);

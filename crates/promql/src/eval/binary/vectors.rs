@@ -44,7 +44,7 @@ struct Combine<'a> {
     /// At which steps anything is matched at all.
     active: Vec<bool>,
     /// The earliest error.
-    failure: Option<(usize, u8, String)>,
+    failure: Option<(usize, usize, String)>,
     /// The last note of each step, and the order of the series it is of.
     notes: Vec<Option<(usize, Note)>>,
     /// Whether names are dropped at once.
@@ -120,7 +120,8 @@ impl Combine<'_> {
         groups
     }
 
-    fn fail(&mut self, step: usize, rank: u8, message: impl FnOnce() -> String) {
+    /// Takes note of a failure; `rank` says which of a step is met first.
+    fn fail(&mut self, step: usize, rank: usize, message: impl FnOnce() -> String) {
         if self.failure.as_ref().is_none_or(|(s, r, _)| (step, rank) < (*s, *r)) {
             self.failure = Some((step, rank, message()));
         }
@@ -151,13 +152,13 @@ impl Combine<'_> {
                 }
                 let Some(outcome) = applied.outcome else { continue };
                 if one_to_one && done[step] {
-                    self.fail(step, 1, || EXPLICIT.to_owned());
+                    self.fail(step, usize::MAX, || EXPLICIT.to_owned());
                 }
                 done[step] = true;
                 if track {
                     let seen = same.entry(&pair.labels).or_insert_with(|| vec![false; steps]);
                     if std::mem::replace(&mut seen[step], true) {
-                        self.fail(step, 1, || UNIQUE.to_owned());
+                        self.fail(step, usize::MAX, || UNIQUE.to_owned());
                     }
                 }
                 match (outcome, self.b.return_bool, applied.keep) {
@@ -184,7 +185,8 @@ impl Combine<'_> {
                 continue;
             }
             let side = if self.swapped { "left" } else { "right" };
-            self.fail(step, 0, || {
+            // The one side is gone through first: the first to be there already fails.
+            self.fail(step, *b, || {
                 let mut names = [one[*a].labels.to_string(), one[*b].labels.to_string()];
                 names.sort();
                 let [a, b] = names;

@@ -8,8 +8,9 @@ use futures::StreamExt;
 use varve_model::{Histogram, LabelMap, Labels};
 
 use super::buckets::{self, Bucket};
+use super::fixes::Fixes;
 use super::map::{drop_name, unique};
-use crate::annotations::{Annotation, Monotonicity};
+use crate::annotations::Annotation;
 use crate::ast::Span;
 use crate::engine::EngineError;
 use crate::eval::context::{Context, Hold};
@@ -157,30 +158,21 @@ fn reported_name<'l>(ctx: &Context<'_>, labels: &'l Labels) -> &'l str {
     if ctx.options.delayed_name_removal { labels.metric_name() } else { "" }
 }
 
-/// The quantile of one histogram, with what is to be said about it.
+/// The quantile of one histogram at a step, with what is to be said about it.
 fn quantile_of(
     ctx: &Context<'_>,
     q: f64,
-    time: i64,
+    step: usize,
     name: &str,
-    span: Span,
     one: One<'_>,
-    tell: bool,
+    fixes: &mut Fixes<'_>,
 ) -> f64 {
     match one {
-        One::Native(h) => histogram::quantile::quantile(ctx, q, h, name, span),
+        One::Native(h) => histogram::quantile::quantile(ctx, q, h, name, fixes.span),
         One::Classic(all) => {
             let (value, forced) = buckets::quantile(q, all);
-            if let Some(f) = forced.filter(|_| tell) {
-                let detail = Monotonicity {
-                    min_time: time,
-                    max_time: time,
-                    min_bucket: f.min_bucket,
-                    max_bucket: f.max_bucket,
-                    max_diff: f.max_diff,
-                    count: 1,
-                };
-                ctx.annotate(Annotation::forced_monotonicity(name, detail, span));
+            if let Some(forced) = forced {
+                fixes.note(step, name, &forced);
             }
             value
         }
@@ -205,10 +197,12 @@ pub(crate) fn quantile<'a>(
         check_quantiles(ctx, &quantiles, q.span);
         let Batch { rows, hold: _hold } = gather(ctx, crate::eval::vector(ctx, arg)).await?;
         let sorted = Sorted::of(ctx, rows, arg.span, node.grid.steps);
-        ctx.batch(sorted.rows(ctx, |step, name, one| {
-            let (q, time) = (quantiles.at(step), node.grid.time(step));
-            quantile_of(ctx, q, time, name, arg.span, one, true)
-        })?)
+        let mut fixes = Fixes::new(&node.grid, arg.span);
+        let rows = sorted.rows(ctx, |step, name, one| {
+            quantile_of(ctx, quantiles.at(step), step, name, one, &mut fixes)
+        })?;
+        fixes.tell(ctx);
+        ctx.batch(rows)
     });
     unique(ctx, stream.boxed())
 }
@@ -232,17 +226,12 @@ pub(crate) fn quantiles<'a>(
         let sorted = Sorted::of(ctx, rows, arg.span, node.grid.steps);
         let mut out = Vec::new();
         let mut room = ctx.hold(0, 0)?;
-        // Buckets are said to be fixed once a step: Prometheus fixes them in
-        // place for the first quantile that asks.
-        let mut told = vec![false; node.grid.steps];
+        let mut fixes = Fixes::new(&node.grid, arg.span);
         for quantiles in &all {
             let rows = sorted.rows(ctx, |step, name, one| {
-                let (q, time) = (quantiles.at(step), node.grid.time(step));
-                quantile_of(ctx, q, time, name, arg.span, one, !told[step])
+                quantile_of(ctx, quantiles.at(step), step, name, one, &mut fixes)
             })?;
-            for (told, q) in told.iter_mut().zip(quantiles.values()) {
-                *told |= (0.0..=1.0).contains(q);
-            }
+            fixes.asked(quantiles);
             for row in rows {
                 ctx.check()?;
                 let (labelled, hold) = labelled(ctx, row, label, quantiles)?;
@@ -250,7 +239,12 @@ pub(crate) fn quantiles<'a>(
                 room.merge(hold);
             }
         }
-        ctx.batch(crate::eval::stream::merge_same(out)?)
+        fixes.tell(ctx);
+        // An instant vector is checked once names have been dropped.
+        if !(node.grid.is_instant() && ctx.options.delayed_name_removal) {
+            out = crate::eval::stream::merge_same(out)?;
+        }
+        ctx.batch(out)
     });
     unique(ctx, stream.boxed())
 }

@@ -3,6 +3,7 @@
 pub(crate) mod absent;
 pub(crate) mod buckets;
 pub(crate) mod date;
+mod fixes;
 pub(crate) mod histograms;
 pub(crate) mod labels;
 pub(crate) mod map;

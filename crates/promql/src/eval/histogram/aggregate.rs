@@ -50,6 +50,19 @@ impl Total {
         self.failed
     }
 
+    /// From now on nothing can come of it.
+    pub(crate) fn fail(&mut self) {
+        self.failed = true;
+    }
+
+    /// Says that bounds had to be reconciled, when they had.
+    pub(crate) fn tell_reconciled(&self, ctx: &Context<'_>, span: Span) {
+        if self.reconciled {
+            let operation = HistogramOperation::Aggregation;
+            ctx.annotate(Annotation::mismatched_custom_buckets(operation, span));
+        }
+    }
+
     /// Takes another histogram in.
     pub(crate) fn add(&mut self, h: &Histogram) {
         if self.failed {
@@ -87,16 +100,14 @@ impl Total {
     /// The total; `None` when exponential and custom buckets met. What was
     /// found on the way is said.
     pub(crate) fn finish(mut self, ctx: &Context<'_>, span: Span, metric: &str) -> Option<Float> {
+        self.tell_reconciled(ctx, span);
         if self.failed {
             ctx.annotate(Annotation::mixed_exponential_custom(metric, span));
             return None;
         }
-        let operation = HistogramOperation::Aggregation;
         if self.reset_seen && self.no_reset_seen {
+            let operation = HistogramOperation::Aggregation;
             ctx.annotate(Annotation::counter_reset_collision(operation, span));
-        }
-        if self.reconciled {
-            ctx.annotate(Annotation::mismatched_custom_buckets(operation, span));
         }
         if self.average && !self.incremental {
             self.value.divide(self.count);

@@ -94,7 +94,7 @@ pub(crate) fn zero_bucket(h: &Float) -> Bucket {
 }
 
 /// All buckets in ascending order, as they are.
-pub(crate) fn ascending(h: &Float) -> Vec<Bucket> {
+fn ascending(h: &Float) -> Vec<Bucket> {
     let mut all = Vec::with_capacity(h.negative.len() + h.positive.len() + 1);
     all.extend(h.negative.iter().rev().map(|(i, s)| bucket(h, false, *i, s.sum)));
     if h.zero.sum > 0.0 {

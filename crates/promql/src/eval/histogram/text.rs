@@ -5,13 +5,18 @@ use std::fmt::Write;
 use varve_model::Histogram;
 
 use super::Float;
-use super::bounds::ascending;
+use super::bounds::{bucket, zero_bucket};
 use crate::number::general;
 
 /// `{count:6, sum:8.4, [-1,1]:1, (1,2]:5}`
 pub(crate) fn text(h: &Histogram) -> String {
     let mut out = format!("{{count:{}, sum:{}", general(h.count()), general(h.sum));
-    for b in ascending(&Float::of(h)).into_iter().filter(|b| b.count != 0.0) {
+    let h = Float::of(h);
+    // A zero bucket below zero counts here, as nowhere else.
+    let negative = h.negative.iter().rev().map(|(i, s)| bucket(&h, false, *i, s.sum));
+    let positive = h.positive.iter().map(|(i, s)| bucket(&h, true, *i, s.sum));
+    let all = negative.chain([zero_bucket(&h)]).chain(positive);
+    for b in all.filter(|b| b.count != 0.0) {
         let open = if b.lower_inclusive { '[' } else { '(' };
         let close = if b.upper_inclusive { ']' } else { ')' };
         let (lower, upper, count) = (general(b.lower), general(b.upper), general(b.count));

@@ -66,7 +66,8 @@ pub(crate) fn double_exponential(
 ) -> Result<Output, EngineError> {
     for (what, short, v) in [("smoothing", "sf", smoothing), ("trend", "tf", trend)] {
         if v <= 0.0 || v >= 1.0 {
-            let message = format!("invalid {what} factor. Expected: 0 < {short} < 1, got: {v:.6}");
+            let got = if v.is_infinite() { crate::number::fixed(v) } else { format!("{v:.6}") };
+            let message = format!("invalid {what} factor. Expected: 0 < {short} < 1, got: {got}");
             return Err(EngineError::execution(message));
         }
     }
