@@ -40,7 +40,8 @@ impl SeriesSource for Source {
     }
 }
 
-/// Coded chunks by series, and the memory that they are charged with.
+/// Coded chunks by series, in the order of labels, and the memory that they are
+/// charged with.
 struct Gathered {
     series: Vec<(Labels, Vec<EncodedChunk>)>,
     charges: Vec<Charge>,
@@ -57,8 +58,7 @@ impl Session {
         range: TimeRange,
     ) -> Result<BoxStream<'static, SeriesBatch>, QueryError> {
         let budget: Arc<dyn MemoryBudget> = self.budget();
-        let mut gathered = self.coded(matchers, range, &budget).await?;
-        gathered.series.sort_unstable_by(|(a, _), (b, _)| a.cmp(b));
+        let gathered = self.coded(matchers, range, &budget).await?;
         Ok(stream::iter(gathered.batches(range, 1, budget)).boxed())
     }
 
@@ -101,7 +101,12 @@ impl Session {
                 by_labels.entry(s.labels).or_default().extend(s.chunks);
             }
         }
-        Ok(Gathered { series: by_labels.into_iter().collect(), charges })
+        // In one order for all selects: what depends on order (`limitk`, ties, the
+        // last digit of a sum) is the same whenever it is asked, and within one
+        // query.
+        let mut series: Vec<_> = by_labels.into_iter().collect();
+        series.sort_unstable_by(|(a, _), (b, _)| a.cmp(b));
+        Ok(Gathered { series, charges })
     }
 }
 
