@@ -7,5 +7,6 @@ pub mod block;
 pub mod catalog;
 pub mod chunk;
 pub mod head;
+pub mod promql;
 pub mod tsdb;
 pub mod wire;

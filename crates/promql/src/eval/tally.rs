@@ -155,7 +155,7 @@ mod tests {
 
     #[test]
     fn samples_of_subqueries_belong_to_the_first_step_that_uses_them() {
-        let grid = Grid { start: 100, step: 50, steps: 3 };
+        let grid = Grid::range(100, 200, 50);
         let cases = [(90, 0, Some(0)), (100, 0, Some(0)), (101, 0, Some(1)), (999, 0, Some(2))];
         for (time, range, expected) in cases {
             assert_eq!(step_of(&grid, time, range), expected, "{time}");
