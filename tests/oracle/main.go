@@ -6,8 +6,9 @@
 //
 // It prints the address that it listens on as its first line. With -forward,
 // Prometheus' own queue manager sends on what is stored. POST /generate
-// appends a fixed set of series of every kind (see generate.go); POST
-// /transcode codes remote-read chunks again (see transcode.go).
+// appends a fixed set of series of every kind (see generate.go), POST /append
+// what a test has made up (see append.go), POST /transcode codes remote-read
+// chunks again (see transcode.go).
 package main
 
 import (
@@ -108,6 +109,7 @@ func run(s settings) error {
 	mux.Handle("/api/v1/", http.StripPrefix("/api/v1", routes(db, engine, language, listener.Addr().String(), logger, registry)))
 	mux.HandleFunc("/generate", generateHandler(db))
 	mux.HandleFunc("/transcode", transcodeHandler)
+	mux.HandleFunc("/append", appendHandler(db))
 	mux.Handle("/metrics", promhttp.HandlerFor(registry, promhttp.HandlerOpts{}))
 	fmt.Println(listener.Addr().String())
 

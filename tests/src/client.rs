@@ -48,6 +48,11 @@ impl Client {
         self.send(self.client.get(url).query(params))
     }
 
+    /// POST of a form.
+    pub fn post_form(&self, url: &str, params: &[(&str, &str)]) -> Response {
+        self.send(self.client.post(url).form(params))
+    }
+
     /// The `data` of an instant query; the answer itself when it is no 200.
     ///
     /// # Errors

@@ -138,7 +138,8 @@ fn same_value(a: &Value, b: &Value) -> Result<(), String> {
     if equal { Ok(()) } else { Err(format!("{a} against {b}")) }
 }
 
-fn close(x: &str, y: &str) -> bool {
+/// Whether two numbers in text are within 1e-12 relative.
+pub(crate) fn close(x: &str, y: &str) -> bool {
     match (x.parse::<f64>(), y.parse::<f64>()) {
         (Ok(x), Ok(y)) => (x - y).abs() <= RELATIVE * x.abs().max(y.abs()),
         _ => false,

@@ -13,6 +13,7 @@
 pub mod calm;
 pub mod client;
 pub mod compare;
+pub mod differ;
 pub mod flood;
 pub mod http;
 pub mod kubernetes;

@@ -1,0 +1,360 @@
+//! When two answers to a query are equal: status, error and its type, result,
+//! order where the language promises one, warnings and infos with their
+//! positions. docs/decisions/0006-equal-answers.md says what equal values are.
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+use varve_promql::ast::{AggregateOp, Expr, ExprKind};
+
+use crate::compare::close;
+use crate::http::Response;
+
+/// What the order of an instant vector must be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Order {
+    /// Any.
+    Free,
+    /// Values in order; equal ones as they come.
+    Values,
+    /// Series in order.
+    Series,
+}
+
+impl Order {
+    /// The order that an expression promises.
+    pub fn of(expr: &Expr) -> Self {
+        match &expr.kind {
+            ExprKind::Paren(inner) => Self::of(inner),
+            ExprKind::Call(call) => match call.func.name {
+                "sort" | "sort_desc" => Self::Values,
+                "sort_by_label" | "sort_by_label_desc" => Self::Series,
+                _ => Self::Free,
+            },
+            ExprKind::Aggregate(a) if matches!(a.op, AggregateOp::Topk | AggregateOp::Bottomk) => {
+                if a.grouping.is_empty() && !a.without {
+                    Self::Values
+                } else {
+                    Self::Free
+                }
+            }
+            _ => Self::Free,
+        }
+    }
+}
+
+/// Why two answers are not equal.
+#[derive(Clone, Debug)]
+pub struct Difference {
+    /// For people.
+    pub what: String,
+    /// The cells that differ, when both are results; else none.
+    cells: Option<Vec<Cell>>,
+}
+
+/// A part of a result: series, time, and which number there.
+type Cell = (String, String, String);
+
+/// What a cell holds.
+type Cells = BTreeMap<Cell, String>;
+
+fn differs<T>(what: impl Into<String>) -> Result<T, Difference> {
+    Err(Difference { what: what.into(), cells: None })
+}
+
+/// Whether `ours` is what the judge says.
+///
+/// # Errors
+/// The first difference, for people, and all cells in which results differ.
+pub fn same(ours: &Response, judge: &Response, order: Order) -> Result<(), Difference> {
+    if ours.status == judge.status && ours.body == judge.body && judge.status != 0 {
+        return Ok(());
+    }
+    let (a, b) = (ours.json(), judge.json());
+    if a.is_null() || b.is_null() {
+        return differs(format!(
+            "no JSON: {}, {:?} against {}, {:?}",
+            ours.status, ours.body, judge.status, judge.body
+        ));
+    }
+    let error = |r: &Response, v: &Value| match v["status"].as_str() {
+        Some("success") => "an answer".to_owned(),
+        _ => format!("{} {} {}", r.status, v["errorType"], v["error"]),
+    };
+    let (mine, theirs) = (error(ours, &a), error(judge, &b));
+    if mine != theirs {
+        return differs(format!("{mine}\n  against {theirs}"));
+    }
+    if a["data"]["resultType"] != b["data"]["resultType"] {
+        return differs(format!("{} against {}", a["data"]["resultType"], b["data"]["resultType"]));
+    }
+    same_cells(&a["data"], &b["data"])?;
+    same_order(&a["data"], &b["data"], order)?;
+    for kind in ["warnings", "infos"] {
+        let (mine, theirs) = (notes(&a[kind]), notes(&b[kind]));
+        if mine != theirs {
+            return differs(format!("{kind} {mine:#?}\n  against {theirs:#?}"));
+        }
+    }
+    Ok(())
+}
+
+/// Annotations in order. Of more than ten the judge shows any ten.
+fn notes(list: &Value) -> Vec<String> {
+    let list = list.as_array().map_or(&[][..], Vec::as_slice);
+    let mut all: Vec<String> = list.iter().filter_map(|v| v.as_str().map(str::to_owned)).collect();
+    if let Some(omitted) = all.iter().find(|a| a.contains("annotations omitted")) {
+        return vec![omitted.clone()];
+    }
+    all.sort();
+    all
+}
+
+fn same_cells(ours: &Value, judge: &Value) -> Result<(), Difference> {
+    let (mine, theirs) = (cells(ours), cells(judge));
+    let mut all: Vec<&Cell> = mine.keys().chain(theirs.keys()).collect();
+    all.sort();
+    all.dedup();
+    let differ = |cell: &&Cell| !close_cells(mine.get(*cell), theirs.get(*cell));
+    let found: Vec<Cell> = all.iter().copied().filter(differ).cloned().collect();
+    if found.is_empty() {
+        return Ok(());
+    }
+    let show = |cell: &Cell| {
+        let show = |v: Option<&String>| v.map_or("nothing", |v| v.as_str()).to_owned();
+        let (series, time, part) = cell;
+        let (mine, theirs) = (show(mine.get(cell)), show(theirs.get(cell)));
+        format!("\n  {series} at {time} {part}: {mine} against {theirs}")
+    };
+    let first: String = found.iter().take(4).map(show).collect();
+    let what = format!("{} of {} cells{first}", found.len(), all.len());
+    Err(Difference { what, cells: Some(found) })
+}
+
+fn close_cells(a: Option<&String>, b: Option<&String>) -> bool {
+    match (a, b) {
+        (Some(a), Some(b)) => a == b || close(a, b),
+        (a, b) => a.is_none() && b.is_none(),
+    }
+}
+
+/// Every number of a result by where it stands.
+fn cells(data: &Value) -> Cells {
+    let mut all = Cells::new();
+    let text = |v: &Value| v.as_str().map_or_else(|| v.to_string(), str::to_owned);
+    let mut point = |series: &str, p: &Value| {
+        let (time, value) = (p[0].to_string(), &p[1]);
+        let key = |part: String| (series.to_owned(), time.clone(), part);
+        if let Value::Object(histogram) = value {
+            for part in ["count", "sum"] {
+                all.insert(key(part.to_owned()), text(&histogram[part]));
+            }
+            let buckets = histogram.get("buckets").and_then(Value::as_array);
+            for b in buckets.into_iter().flatten() {
+                let part = format!("bucket {} {} {}", b[0], text(&b[1]), text(&b[2]));
+                all.insert(key(part), text(&b[3]));
+            }
+        } else {
+            all.insert(key(String::new()), text(value));
+        }
+    };
+    let result = &data["result"];
+    match data["resultType"].as_str() {
+        Some("scalar" | "string") => point("", result),
+        _ => {
+            for series in result.as_array().into_iter().flatten() {
+                let name = name(&series["metric"]);
+                for one in ["value", "histogram"] {
+                    if !series[one].is_null() {
+                        point(&name, &series[one]);
+                    }
+                }
+                for many in ["values", "histograms"] {
+                    series[many].as_array().into_iter().flatten().for_each(|p| point(&name, p));
+                }
+            }
+        }
+    }
+    all
+}
+
+/// A series' labels. A number that a label holds (`count_values` puts it
+/// there) is compared as a number, too.
+fn name(metric: &Value) -> String {
+    let mut metric = metric.clone();
+    for label in metric.as_object_mut().into_iter().flat_map(|m| m.values_mut()) {
+        let text = label.as_str().filter(|v| v.len() > 12);
+        if let Some(Ok(number)) = text.map(str::parse::<f64>) {
+            *label = Value::String(format!("{number:.11e}"));
+        }
+    }
+    metric.to_string()
+}
+
+fn same_order(ours: &Value, judge: &Value, order: Order) -> Result<(), Difference> {
+    let list = |data: &Value, key: &str| -> Vec<String> {
+        let result = data["result"].as_array();
+        let shown = |s: &Value| match &s[key] {
+            metric @ Value::Object(_) => name(metric),
+            Value::Array(point) => point[1].as_str().unwrap_or_default().to_owned(),
+            other => other.to_string(),
+        };
+        result.into_iter().flatten().map(shown).collect()
+    };
+    let matrix = judge["resultType"] == "matrix";
+    let key = match (matrix, order) {
+        (true, _) | (false, Order::Series) => "metric",
+        (false, Order::Values) => "value",
+        (false, Order::Free) => return Ok(()),
+    };
+    let (mine, theirs) = (list(ours, key), list(judge, key));
+    let equal = mine.len() == theirs.len()
+        && mine.iter().zip(&theirs).all(|(a, b)| a == b || key == "value" && close(a, b));
+    if equal { Ok(()) } else { differs(format!("order {mine:?}\n  against {theirs:?}")) }
+}
+
+/// Whether the difference between `ours` and the judge's answer lies within
+/// the spread that other judges show, who were given the same data in another
+/// order and moved by one unit in the last place.
+pub fn within_spread(
+    ours: &Response,
+    judge: &Response,
+    jury: &[Response],
+    order: Order,
+    difference: &Difference,
+) -> bool {
+    if jury.iter().any(|j| same(ours, j, order).is_ok()) {
+        return true;
+    }
+    // Which of several duplicates is named is chance where the judge goes
+    // through a hash map: then it names another one when asked again.
+    let duplicates = |r: &Response| r.body.contains("found duplicate series");
+    if duplicates(ours) && duplicates(judge) && jury.iter().any(|j| j.body != judge.body) {
+        return true;
+    }
+    let Some(differing) = &difference.cells else { return false };
+    let mine = cells(&ours.json()["data"]);
+    let theirs: Vec<Cells> =
+        std::iter::once(judge).chain(jury).map(|r| cells(&r.json()["data"])).collect();
+    differing.iter().all(|cell| {
+        let theirs: Vec<Option<&String>> = theirs.iter().map(|c| c.get(cell)).collect();
+        let value = mine.get(cell);
+        theirs.iter().any(|t| close_cells(value, *t)) || within(value, &theirs)
+    })
+}
+
+/// Whether a number lies no further out than the others lie apart.
+fn within(value: Option<&String>, others: &[Option<&String>]) -> bool {
+    let number = |v: Option<&String>| v.and_then(|v| v.parse::<f64>().ok());
+    let Some(value) = number(value).filter(|v| v.is_finite()) else { return false };
+    let others: Vec<f64> =
+        others.iter().filter_map(|v| number(*v)).filter(|v| v.is_finite()).collect();
+    let low = others.iter().copied().fold(f64::INFINITY, f64::min);
+    let high = others.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+    let width = high - low;
+    width > 0.0 && value >= low - width && value <= high + width
+}
+
+/// Whether two answers of `topk`, `bottomk` or `limitk` differ only in which
+/// of equal elements they took. `input` is the judge's answer to what they
+/// chose from.
+pub fn tie(op: AggregateOp, ours: &Response, judge: &Response, input: &Response) -> bool {
+    let (a, b) = (ours.json(), judge.json());
+    if a["status"] != "success" || b["status"] != "success" || input.status != 200 {
+        return false;
+    }
+    let (mine, theirs) = (cells(&a["data"]), cells(&b["data"]));
+    let from = cells(&input.json()["data"]);
+    let taken = mine.iter().all(|(cell, v)| from.get(cell).is_some_and(|w| v == w || close(v, w)));
+    let by_time = |cells: &Cells| {
+        let mut all: BTreeMap<String, Vec<String>> = BTreeMap::new();
+        for ((_, time, part), v) in cells {
+            // Of a histogram its count stands for the whole.
+            if op == AggregateOp::Limitk && !part.is_empty() && part != "count" {
+                continue;
+            }
+            let v = if op == AggregateOp::Limitk { String::new() } else { v.clone() };
+            all.entry(time.clone()).or_default().push(v);
+        }
+        all.values_mut().for_each(|v| v.sort());
+        all
+    };
+    taken && by_time(&mine) == by_time(&theirs)
+}
+
+/// Whether there is any value in it.
+pub fn has_data(answer: &Response) -> bool {
+    answer.status == 200 && !cells(&answer.json()["data"]).is_empty()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn answer(status: u16, body: &str) -> Response {
+        Response { status, headers: Default::default(), body: body.to_owned() }
+    }
+
+    fn vector(values: &[(&str, &str)], rest: &str) -> Response {
+        let list: Vec<String> = values
+            .iter()
+            .map(|(a, v)| format!("{{\"metric\":{{\"a\":\"{a}\"}},\"value\":[1,\"{v}\"]}}"))
+            .collect();
+        answer(
+            200,
+            &format!(
+                "{{\"status\":\"success\",\"data\":{{\"resultType\":\"vector\",\"result\":[{}]}}{rest}}}",
+                list.join(",")
+            ),
+        )
+    }
+
+    #[test]
+    fn what_differs_is_found() {
+        let base = vector(&[("x", "1"), ("y", "2")], ",\"infos\":[\"i (1:2)\",\"j\"]");
+        let free = |other: &Response| same(&base, other, Order::Free).is_ok();
+        assert!(free(&vector(
+            &[("y", "2.0000000000001"), ("x", "1")],
+            ",\"infos\":[\"j\",\"i (1:2)\"]"
+        )));
+        for other in [
+            vector(&[("x", "1"), ("y", "2")], ",\"infos\":[\"i (1:3)\",\"j\"]"),
+            vector(&[("x", "1"), ("y", "2")], ",\"warnings\":[\"i (1:2)\",\"j\"]"),
+            vector(&[("x", "1"), ("y", "2.0001")], ",\"infos\":[\"i (1:2)\",\"j\"]"),
+            vector(&[("x", "1")], ",\"infos\":[\"i (1:2)\",\"j\"]"),
+            answer(422, "{\"status\":\"error\",\"errorType\":\"execution\",\"error\":\"e\"}"),
+            answer(0, ""),
+        ] {
+            assert!(!free(&other), "{}", other.body);
+        }
+        let turned = vector(&[("y", "2"), ("x", "1")], ",\"infos\":[\"i (1:2)\",\"j\"]");
+        assert!(same(&base, &turned, Order::Values).is_err());
+        assert!(same(&base, &turned, Order::Series).is_err());
+        let error = |text: &str| {
+            answer(
+                422,
+                &format!(
+                    "{{\"status\":\"error\",\"errorType\":\"execution\",\"error\":\"{text}\"}}"
+                ),
+            )
+        };
+        assert!(same(&error("e"), &error("f"), Order::Free).is_err());
+    }
+
+    #[test]
+    fn spread_and_ties_are_told_from_differences() {
+        let (judge, other) = (vector(&[("x", "1.00")], ""), vector(&[("x", "1.02")], ""));
+        let check = |ours: &str| {
+            let ours = vector(&[("x", ours)], "");
+            let difference = same(&ours, &judge, Order::Free).expect_err("differs");
+            within_spread(&ours, &judge, std::slice::from_ref(&other), Order::Free, &difference)
+        };
+        assert!(check("1.01") && check("1.03") && !check("1.05") && !check("NaN"));
+        let from = vector(&[("x", "1"), ("y", "1"), ("z", "0")], "");
+        let top = |a: &str, v: &str| vector(&[(a, v)], "");
+        assert!(tie(AggregateOp::Topk, &top("y", "1"), &top("x", "1"), &from));
+        assert!(!tie(AggregateOp::Topk, &top("z", "0"), &top("x", "1"), &from));
+        assert!(!tie(AggregateOp::Topk, &top("w", "1"), &top("x", "1"), &from));
+        assert!(tie(AggregateOp::Limitk, &top("z", "0"), &top("x", "1"), &from));
+    }
+}
