@@ -234,7 +234,53 @@ fn push_annotations(body: &mut String, name: &str, kind: &str, mut list: Vec<Str
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use varve_promql::source::{MemoryBudget, OverBudget};
+
     use super::*;
+
+    /// Counts what is in use.
+    #[derive(Default)]
+    struct Used(AtomicUsize);
+
+    impl MemoryBudget for Used {
+        fn take(&self, bytes: usize) -> Result<(), OverBudget> {
+            self.0.fetch_add(bytes, Ordering::Relaxed);
+            Ok(())
+        }
+
+        fn give(&self, bytes: usize) {
+            self.0.fetch_sub(bytes, Ordering::Relaxed);
+        }
+    }
+
+    #[tokio::test]
+    async fn long_lists_come_in_pieces_and_hold_their_charge_to_the_end() {
+        let items: Vec<String> = (0..20_000).map(|i| format!("item {i}")).collect();
+        let used = Arc::new(Used::default());
+        let budget: Arc<dyn MemoryBudget> = used.clone();
+        let held = Charge::take(&budget, 7).map(Arc::new).ok();
+        let mut asked = Answer { held, ..Answer::from(items.clone()) };
+        asked.warnings.push("w".to_owned());
+        let response = answer_list(asked, ("{\"x\":", "}"), |out, item| push_string(out, item));
+        let mut pieces = response.into_body().into_data_stream();
+        let (mut body, mut count) = (Vec::new(), 0);
+        while let Some(piece) = pieces.next().await {
+            assert_eq!(used.0.load(Ordering::Relaxed), 7, "piece {count}");
+            let piece = piece.unwrap();
+            assert!(piece.len() < 2 * PIECE, "{}", piece.len());
+            body.extend_from_slice(&piece);
+            count += 1;
+        }
+        drop(pieces);
+        assert!(count > 2, "{count} pieces");
+        assert_eq!(used.0.load(Ordering::Relaxed), 0);
+        let got: serde_json::Value = serde_json::from_slice(&body).unwrap();
+        let want =
+            serde_json::json!({"status": "success", "data": {"x": items}, "warnings": ["w"]});
+        assert_eq!(got, want);
+    }
 
     #[test]
     fn coverage_fits_a_header() {
