@@ -102,8 +102,10 @@ impl Disk for RealDisk {
             }
             stat.assume_init()
         };
+        // Blocks that are kept for the super-user are not in either, as in `df`.
+        let kept = stat.f_bfree.saturating_sub(stat.f_bavail);
         Ok(Space {
-            total: stat.f_blocks.saturating_mul(stat.f_frsize),
+            total: stat.f_blocks.saturating_sub(kept).saturating_mul(stat.f_frsize),
             free: stat.f_bavail.saturating_mul(stat.f_frsize),
         })
     }
