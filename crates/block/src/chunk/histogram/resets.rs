@@ -14,15 +14,12 @@ pub(crate) fn verdict(before: Option<&Histogram>, h: &Histogram) -> ResetHint {
     if h.reset_hint == ResetHint::Gauge {
         return ResetHint::Gauge;
     }
-    if h.is_stale() {
+    let Some(before) = before else { return ResetHint::Unknown };
+    if h.is_stale() || before.is_stale() || before.reset_hint == ResetHint::Gauge {
         return ResetHint::Unknown;
     }
     if h.reset_hint == ResetHint::CounterReset {
         return ResetHint::CounterReset;
-    }
-    let Some(before) = before else { return ResetHint::Unknown };
-    if before.is_stale() || before.reset_hint == ResetHint::Gauge {
-        return ResetHint::Unknown;
     }
     let same_bounds = before.custom_bounds.len() == h.custom_bounds.len()
         && before.custom_bounds.iter().zip(&h.custom_bounds).all(|(a, b)| a == b);
