@@ -170,8 +170,12 @@ impl Asker<'_> {
     fn verdict(&self, query: &Query, ours: &Response, judge: &Response) -> Verdict {
         let order = self.order(query);
         let Err(difference) = same(ours, judge, order) else { return Verdict::Equal };
-        let jury: Vec<Response> =
+        let mut jury: Vec<Response> =
             self.court.jury().iter().map(|url| self.ask(url, query)).collect();
+        let expr = parse_expr(&query.text, self.options);
+        for text in expr.iter().flat_map(nudged) {
+            jury.push(self.ask(&self.court.judge.url, &Query { text, ..query.clone() }));
+        }
         if within_spread(ours, judge, &jury, order, &difference) {
             Verdict::Spread
         } else {

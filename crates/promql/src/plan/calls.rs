@@ -204,7 +204,7 @@ fn label_argument(expr: &Expr, what: &str, func: &str) -> Result<String, EngineE
 fn label_replace(arg: Node, strings: &[Expr]) -> Result<Op, EngineError> {
     let (replacement, src) = (string(&strings[1]), string(&strings[2]));
     let pattern = string(&strings[3]);
-    let regex = regex::RegexBuilder::new(&format!("^(?s:{pattern})$")).size_limit(16 << 20).build();
+    let regex = varve_model::compile_regex(&pattern);
     let Ok(regex) = regex else {
         let message = format!("invalid regular expression in label_replace(): {pattern}");
         return Err(EngineError::execution(message));
