@@ -129,8 +129,7 @@ fn start_timestamps_are_there(varve: &Varve, start: i64, end: i64) {
             value: "gen_counter_total".to_owned(),
             ..v1::Matcher::default()
         };
-        let request =
-            v1::SelectRequest { scope: Some(scope), matchers: vec![matcher], max_series: 0 };
+        let request = v1::SelectRequest { scope: Some(scope), matchers: vec![matcher] };
         let mut frames = client.select(request).await.expect("select").into_inner();
         let mut starts = Vec::new();
         while let Some(frame) = frames.message().await.expect("a frame") {
