@@ -268,7 +268,7 @@ impl MemoryBudget for Bytes {
         let (scope, limit, setting) = ("query", self.0, "fake.limit");
         match asked <= limit {
             true => Ok(()),
-            false => Err(OverBudget { scope, limit, used: 0, asked, setting }),
+            false => Err(OverBudget { scope, limit, used: 0, asked, setting, biggest: None }),
         }
     }
 
