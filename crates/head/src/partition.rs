@@ -368,10 +368,11 @@ impl Inner {
             state.windows.prune(now, millis(self.config.late_cut_interval), in_files);
             let hold = if short { 0 } else { millis(self.config.hold) };
             let release = state.windows.releasable(now, hold);
-            if release.is_empty() && state.applied == state.sealed {
-                return Ok(());
-            }
-            release
+            (!release.is_empty() || state.applied != state.sealed).then_some(release)
+        };
+        let Some(release) = release else {
+            // Readers may have let go of files meanwhile.
+            return self.sweep().await;
         };
         let entry = SealEntry { at_ms: now, release };
         let Applied::Seal(mut job) = self.propose(EntryKind::Seal, entry.encode()).await? else {
@@ -390,6 +391,8 @@ impl Inner {
             self.places.send(place).map_err(|_| self.shared.stopped())?;
         }
         placed.await.map_err(|_| self.shared.stopped())?;
+        // The state held the files that were replaced until now.
+        self.sweep().await?;
         failpoint!("seal.before-purge", |_| Err(HeadError::Stopped {
             partition: self.shared.partition,
             reason: "failpoint seal.before-purge".to_owned(),
@@ -402,6 +405,12 @@ impl Inner {
         metrics.seal_seconds.observe(took.as_secs_f64());
         self.shared.state.read().stats().export(self.shared.partition, metrics);
         Ok(())
+    }
+
+    /// Removes replaced files that nobody holds any more.
+    async fn sweep(&self) -> Result<()> {
+        let sealer = Arc::clone(&self.sealer);
+        blocking(self.shared.partition, move || sealer.lock().sweep()).await
     }
 }
 

@@ -15,6 +15,7 @@ use varve_cluster::{
     Address, LocalNetwork, MAX_MESSAGE, Pool, RpcConfig, Topology, TopologyConfig, serve_local,
     serve_tcp,
 };
+use varve_ingester::Ingester;
 use varve_log::RealDisk;
 use varve_model::{Series, TenantId};
 use varve_promql::engine::{Cancel, Engine, Query};
@@ -37,6 +38,7 @@ pub struct Services {
     engine: Engine,
     reader: Reader,
     pool: Arc<Pool>,
+    heads: Ingester,
     registry: Registry,
     shutdown: Shutdown,
     tenants: usize,
@@ -65,7 +67,7 @@ impl Services {
             .expect("build a runtime");
         let dir = tempfile::tempdir().expect("make a folder");
         let (registry, shutdown) = (Registry::new(), Shutdown::new());
-        let (reader, pool) = runtime.block_on(roles(&dir, &registry, &shutdown));
+        let (reader, pool, heads) = runtime.block_on(roles(&dir, &registry, &shutdown));
         let engine = Engine::new(super::options());
         let (tenants, unshipped) = (0, false);
         Self {
@@ -73,6 +75,7 @@ impl Services {
             engine,
             reader,
             pool,
+            heads,
             registry,
             shutdown,
             tenants,
@@ -109,7 +112,11 @@ impl Services {
 }
 
 /// Starts the roles over a bucket in memory; returns the way to them.
-async fn roles(dir: &TempDir, registry: &Registry, shutdown: &Shutdown) -> (Reader, Arc<Pool>) {
+async fn roles(
+    dir: &TempDir,
+    registry: &Registry,
+    shutdown: &Shutdown,
+) -> (Reader, Arc<Pool>, Ingester) {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let name = format!("memory://{}", dir.path().display());
     let bucket = Bucket::open(&name, &BucketConfig::default(), registry).expect("open the bucket");
@@ -132,6 +139,7 @@ async fn roles(dir: &TempDir, registry: &Registry, shutdown: &Shutdown) -> (Read
         ..Default::default()
     };
     let ingester = varve_ingester::start(config, deps).await.expect("start an ingester");
+    let heads = ingester.ingester.clone();
     let cache = FileCache::open(bucket, CacheConfig::default()).await.expect("open a cache");
     let gateway = varve_store_gateway::start(&Default::default(), cache, registry);
     let gateway = gateway.expect("start a store-gateway");
@@ -155,7 +163,7 @@ async fn roles(dir: &TempDir, registry: &Registry, shutdown: &Shutdown) -> (Read
     let pool = Arc::new(Pool::new(RpcConfig::default(), local));
     let metrics = varve_query::Metrics::new(registry).expect("register metrics");
     let (config, way) = (QueryConfig::default(), Arc::clone(&pool));
-    (Reader::new(config, topology, way, catalog, metrics), pool)
+    (Reader::new(config, topology, way, catalog, metrics), pool, heads)
 }
 
 impl Place for Services {
@@ -192,6 +200,8 @@ impl Place for Services {
         if self.ship && std::mem::take(&mut self.unshipped) {
             let shipped = self.runtime.block_on(self.ingester().ship(v1::ShipRequest::default()));
             shipped.expect("ship");
+            // A seal lets go of what has shipped.
+            self.runtime.block_on(self.heads.seal_all());
         }
         let session = self.reader.session(self.tenant());
         let (source, budget) = (session.source(), session.budget());

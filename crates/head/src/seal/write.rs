@@ -130,7 +130,6 @@ impl Sealer {
             }
         }
         std::mem::take(&mut self.doubtful).iter().for_each(|path| self.remove(path));
-        self.sweep();
         let Slices { file, placements, series, .. } = slices;
         let bytes = manifest_len
             + file.as_ref().map_or(0, |(_, file)| file.len)
@@ -215,7 +214,7 @@ impl Sealer {
     }
 
     /// Removes the files that nobody needs and nobody holds.
-    fn sweep(&mut self) {
+    pub(crate) fn sweep(&mut self) {
         let (held, free): (Vec<_>, Vec<_>) =
             std::mem::take(&mut self.retired).into_iter().partition(|f| Arc::strong_count(f) > 1);
         self.retired = held;

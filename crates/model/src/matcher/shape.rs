@@ -67,10 +67,12 @@ impl Shape {
                     (Gap::None, Gap::None) => value == text,
                     (Gap::None, _) => value.starts_with(text.as_str()),
                     (_, Gap::None) => value.ends_with(text.as_str()),
+                    // What stands beside no text is characters.
+                    _ if text.is_empty() => value.chars().take(b + a).count() == b + a,
                     // Bytes, because the first and last byte may lie within a character.
                     _ => {
                         let inner = &value.as_bytes()[b..value.len() - a];
-                        text.is_empty() || inner.windows(text.len()).any(|w| w == text.as_bytes())
+                        inner.windows(text.len()).any(|w| w == text.as_bytes())
                     }
                 }
             }

