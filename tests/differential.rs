@@ -2,6 +2,7 @@
 //! answered as Prometheus 3.15 answers them: values, errors and their types,
 //! warnings and infos with their positions. tests/src/differ says how. What
 //! docs/gaps lists as known to differ comes up in a few of a thousand.
+#![allow(clippy::print_stdout, reason = "what a run saw is worth reading")]
 
 use varve_promql::parse::Options;
 use varve_tests::differ::court::{Court, Pair};
