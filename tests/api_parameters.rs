@@ -216,12 +216,15 @@ fn odd_parameters_are_answered_as_prometheus_answers_them() {
         (answer["data"]["result"][0]["value"][1] == "18").then_some(())
     });
 
+    /// A path, the parameters that it is asked with, and those that are varied.
+    type Route<'a> = (&'a str, &'a [(&'a str, &'a str)], &'a [&'a str]);
+
     let instant = [("query", "gen_gauge"), ("time", &*to)];
     let range = [("query", "gen_gauge"), ("start", &*from), ("end", &*to), ("step", "8")];
     let exemplars = [("query", "gen_counter_total"), ("start", &*from), ("end", &*to)];
     let series = [("match[]", "gen_gauge"), ("start", &*from), ("end", &*to)];
     let labels = [("start", &*from), ("end", &*to)];
-    let routes: [(&str, &[(&str, &str)], &[&str]); 8] = [
+    let routes: [Route<'_>; 8] = [
         ("query", &instant, &["query", "time", "timeout", "limit", "lookback_delta", "stats"]),
         (
             "query_range",

@@ -111,7 +111,8 @@ fn label_calls_over_ten_thousand_blocks() {
     let job = ("match[]", "{job=\"job-1\"}");
     let one = ("match[]", "metric_01_total");
     // What is asked, how much is answered, and the CPU seconds that it may take.
-    let cases: [(&str, &[(&str, &str)], usize, f64); 9] = [
+    type Parameters<'a> = &'a [(&'a str, &'a str)];
+    let cases: [(&str, Parameters<'_>, usize, f64); 9] = [
         ("labels", &[], 5, 4.0),
         ("labels", &month, 5, 1.0),
         ("label/pod/values", &[], 200, 6.0),

@@ -165,7 +165,8 @@ mod tests {
     #[test]
     fn pairs_are_gos() {
         let semicolon = "invalid semicolon separator in query";
-        let cases: [(&str, &[(&str, &str)], Option<&str>); 8] = [
+        type Pairs<'a> = &'a [(&'a str, &'a str)];
+        let cases: [(&str, Pairs<'_>, Option<&str>); 8] = [
             ("", &[], None),
             ("a=b&c", &[("a", "b"), ("c", "")], None),
             ("&&a=b=c&=d", &[("a", "b=c"), ("", "d")], None),
