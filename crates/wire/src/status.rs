@@ -36,7 +36,8 @@ pub fn status(kind: ErrorKind, message: impl Into<String>) -> Status {
 
 /// The kind of a status, by its metadata when it has some, else by its code:
 /// then it is the transport's, whose word for a connection that broke is
-/// `Unknown` or `Internal`.
+/// `Unknown` or `Internal`, and `Cancelled` for one that closed before it had
+/// sent the call: whoever gives up a call itself never reads a status.
 pub fn kind(status: &Status) -> ErrorKind {
     let named = status.metadata().get(KIND_KEY).and_then(|v| v.to_str().ok());
     let found = named.and_then(|name| ALL.into_iter().find(|k| k.as_str() == name));
@@ -67,8 +68,9 @@ fn kind_of_code(code: Code) -> ErrorKind {
         Code::Aborted | Code::AlreadyExists => ErrorKind::Conflict,
         Code::ResourceExhausted => ErrorKind::Limited,
         Code::FailedPrecondition => ErrorKind::Execution,
-        Code::Cancelled => ErrorKind::Canceled,
-        Code::Unavailable | Code::Unknown | Code::Internal => ErrorKind::Unavailable,
+        Code::Unavailable | Code::Unknown | Code::Internal | Code::Cancelled => {
+            ErrorKind::Unavailable
+        }
         Code::DeadlineExceeded => ErrorKind::Timeout,
         Code::DataLoss => ErrorKind::Corrupt,
         Code::Ok | Code::Unimplemented => ErrorKind::Internal,
@@ -91,6 +93,7 @@ mod tests {
         assert_eq!(kind(&Status::unavailable("connection refused")), ErrorKind::Unavailable);
         assert_eq!(kind(&Status::deadline_exceeded("")), ErrorKind::Timeout);
         assert_eq!(kind(&Status::unknown("transport error")), ErrorKind::Unavailable);
+        assert_eq!(kind(&Status::cancelled("operation was canceled")), ErrorKind::Unavailable);
         assert_eq!(kind(&Status::internal("h2 protocol error")), ErrorKind::Unavailable);
         assert_eq!(kind(&Status::unimplemented("")), ErrorKind::Internal);
     }

@@ -205,5 +205,5 @@ impl Forwarder<'_> {
 /// where it was is on its way to elsewhere.
 fn is_retryable(status: &Status) -> bool {
     let kind = varve_wire::status::kind(status);
-    kind.is_retryable() || matches!(kind, ErrorKind::NotFound | ErrorKind::Canceled)
+    kind.is_retryable() || kind == ErrorKind::NotFound
 }

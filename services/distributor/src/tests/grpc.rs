@@ -58,7 +58,6 @@ async fn answers_faults_and_deadlines_cross_the_wire() {
     assert_eq!(kind(append(0).await), ErrorKind::Corrupt);
     assert_eq!(kind(append(2).await), ErrorKind::NotFound);
     fake.fail(0, Fault::Hang);
-    let late = kind(append(0).await);
-    assert!(late.is_retryable() || late == ErrorKind::Canceled, "{late:?}");
+    assert!(kind(append(0).await).is_retryable());
     server.abort();
 }
