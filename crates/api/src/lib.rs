@@ -12,6 +12,7 @@ mod metrics;
 mod openapi;
 mod ops;
 mod params;
+mod plan;
 mod querier;
 mod query;
 mod read;

@@ -79,9 +79,15 @@ mod tests {
             parameters.values().filter_map(|p| p["name"].as_str()).collect();
         let mut read = BTreeSet::new();
         for source in HANDLERS {
-            for before in
-                ["get(\"", "self.time(\"", "form.time(\"", "all(\"", "number(\"", "time(\""]
-            {
+            for before in [
+                "get(\"",
+                "self.time(\"",
+                "form.time(\"",
+                "all(\"",
+                "number(\"",
+                "time(\"",
+                "flag(\"",
+            ] {
                 read.extend(quoted(source.split("mod tests").next().expect("some"), before));
             }
         }

@@ -26,6 +26,18 @@ impl Form {
         }
     }
 
+    /// What is on or off; off when it is not given.
+    pub(crate) fn flag(&self, name: &str) -> Result<bool, ApiError> {
+        match self.get(name) {
+            "" | "false" | "0" => Ok(false),
+            "true" | "1" => Ok(true),
+            other => {
+                let message = format!("cannot parse {} as true or false", quote(other));
+                Err(ApiError::parameter(name, message))
+            }
+        }
+    }
+
     /// A time in milliseconds, or `default` when it is not given.
     pub(crate) fn time(&self, name: &str) -> Result<Option<i64>, ApiError> {
         match self.get(name) {

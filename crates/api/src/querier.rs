@@ -13,6 +13,7 @@ use futures::stream::BoxStream;
 use varve_model::{ErrorKind, Exemplar, Labels, Matcher, Metadata, TenantId, TimeRange};
 use varve_promql::ast::Expr;
 use varve_promql::engine::EngineOptions;
+use varve_promql::explain::PlanNode;
 use varve_promql::parse;
 use varve_promql::source::{Charge, Decoded, MemoryBudget};
 use varve_promql::value::QueryValue;
@@ -30,6 +31,8 @@ pub struct Query {
     pub lookback: Option<Duration>,
     /// Which statistics are wanted.
     pub stats: Stats,
+    /// Whether its parts are to be measured ([`Answer::analysis`]).
+    pub analyze: bool,
 }
 
 /// How much is told of what a query cost.
@@ -62,7 +65,8 @@ pub struct RangeQuery {
     pub start: i64,
     /// No step is later than this.
     pub end: i64,
-    /// Milliseconds, greater than 0.
+    /// Milliseconds, greater than 0 (but in [`Querier::explain`], where 0 is
+    /// an instant query).
     pub step: i64,
 }
 
@@ -152,6 +156,8 @@ pub struct Answer<T> {
     pub coverage: Option<String>,
     /// Statistics as JSON, when they were asked for.
     pub stats: Option<serde_json::Value>,
+    /// The plan with what each part cost, when that was asked for.
+    pub analysis: Option<PlanNode>,
     /// What the result is charged with, until it has gone to its client.
     pub held: Option<Arc<Charge>>,
 }
@@ -159,14 +165,14 @@ pub struct Answer<T> {
 impl<T> Answer<T> {
     /// The result, and what has to be said of it.
     pub(crate) fn take(self) -> (T, Answer<()>) {
-        let Self { value, warnings, infos, coverage, stats, held } = self;
-        (value, Answer { value: (), warnings, infos, coverage, stats, held })
+        let Self { value, warnings, infos, coverage, stats, analysis, held } = self;
+        (value, Answer { value: (), warnings, infos, coverage, stats, analysis, held })
     }
 
     /// The same said of another result.
     pub(crate) fn with<U>(self, value: U) -> Answer<U> {
-        let Self { value: _, warnings, infos, coverage, stats, held } = self;
-        Answer { value, warnings, infos, coverage, stats, held }
+        let Self { value: _, warnings, infos, coverage, stats, analysis, held } = self;
+        Answer { value, warnings, infos, coverage, stats, analysis, held }
     }
 }
 
@@ -178,6 +184,7 @@ impl<T> From<T> for Answer<T> {
             infos: Vec::new(),
             coverage: None,
             stats: None,
+            analysis: None,
             held: None,
         }
     }
@@ -228,6 +235,13 @@ pub trait Querier: Send + Sync {
         tenant: TenantId,
         query: RangeQuery,
     ) -> Result<Answer<QueryValue>, QueryError>;
+
+    /// The plan of a query with what each part is expected to cost; nothing is evaluated. An instant query has one step.
+    async fn explain(
+        &self,
+        tenant: TenantId,
+        query: RangeQuery,
+    ) -> Result<Answer<PlanNode>, QueryError>;
 
     /// What remote read may do.
     fn read_limits(&self) -> ReadLimits;

@@ -6,7 +6,7 @@ use std::time::Duration;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use http::StatusCode;
-use varve_model::{ErrorKind, TimeRange};
+use varve_model::{ErrorKind, TenantId, TimeRange};
 use varve_promql::parse::{parse_expr, quote};
 use varve_promql::print::pretty;
 use varve_promql::value::QueryValue;
@@ -16,6 +16,7 @@ use crate::json::{
     push_text, push_time,
 };
 use crate::params::{Form, parse_duration_ns, parse_time};
+use crate::plan::render;
 use crate::querier::{Answer, InstantQuery, Query, QueryError, RangeQuery, Stats};
 use crate::reply::{ApiError, answer, answer_list, success};
 use crate::routes::QueryState;
@@ -40,6 +41,10 @@ pub(crate) async fn instant(
     };
     let timeout = timeout(&form)?;
     let query = query(&state, &form, timeout)?;
+    if form.flag("explain")? && !query.analyze {
+        return explain(&state, tenant, RangeQuery { query, start: time, end: time, step: 0 })
+            .await;
+    }
     let asked = InstantQuery { query, time };
     let result = state.querier.instant(tenant, asked).await.map_err(refused)?;
     Ok(respond(result, limit, &form))
@@ -79,8 +84,21 @@ pub(crate) async fn range(
     let timeout = timeout(&form)?;
     let query = query(&state, &form, timeout)?;
     let range = RangeQuery { query, start, end, step };
+    if form.flag("explain")? && !range.query.analyze {
+        return explain(&state, tenant, range).await;
+    }
     let result = state.querier.range(tenant, range).await.map_err(refused)?;
     Ok(respond(result, limit, &form))
+}
+
+/// The plan in place of an answer. (`analyze` shows it beside one.)
+async fn explain(state: &QueryState, tenant: TenantId, query: RangeQuery) -> Reply {
+    let plan = state.querier.explain(tenant, query).await.map_err(refused)?;
+    Ok(answer(plan, |out, plan| {
+        out.push_str("{\"explain\":");
+        out.push_str(&render(&plan).to_string());
+        out.push('}');
+    }))
 }
 
 /// What the engine finds wrong with an expression is said of the parameter.
@@ -126,7 +144,8 @@ fn query(state: &QueryState, form: &Form, timeout: Option<Duration>) -> Result<Q
         "all" => Stats::All,
         _ => Stats::Sums,
     };
-    Ok(Query { text, expr, timeout, lookback, stats })
+    let analyze = form.flag("analyze")?;
+    Ok(Query { text, expr, timeout, lookback, stats, analyze })
 }
 
 fn respond(mut result: Answer<QueryValue>, limit: usize, form: &Form) -> Response {
@@ -147,10 +166,14 @@ fn respond(mut result: Answer<QueryValue>, limit: usize, form: &Form) -> Respons
     }
     let kind = result.value.value_type();
     let open = format!("{{\"resultType\":\"{}\",\"result\":", kind.as_str());
-    let close = match result.stats.take() {
-        Some(stats) => format!(",\"stats\":{stats}}}"),
-        None => "}".to_owned(),
-    };
+    let mut close = String::new();
+    let analysis = result.analysis.take().map(|plan| render(&plan));
+    for (name, value) in [("stats", result.stats.take()), ("analysis", analysis)] {
+        if let Some(value) = value {
+            close.push_str(&format!(",\"{name}\":{value}"));
+        }
+    }
+    close.push('}');
     let around = (&*open, &*close);
     let (value, rest) = result.take();
     match value {

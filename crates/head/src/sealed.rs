@@ -57,6 +57,11 @@ impl Row {
     pub(crate) fn count(&self) -> u32 {
         u32::from(self.count)
     }
+
+    /// Coded bytes.
+    pub(crate) fn len(&self) -> u32 {
+        self.len
+    }
 }
 
 /// The sections of a file that is being written or opened.

@@ -8,7 +8,7 @@
 use std::sync::Arc;
 
 use parking_lot::RwLock;
-use varve_block::{EncodedChunk, EncodedSeries};
+use varve_block::{EncodedChunk, EncodedSeries, Estimate};
 use varve_model::{Matcher, TenantId, TimeRange};
 
 use crate::Result;
@@ -68,6 +68,15 @@ impl HeadRead {
         self.left
     }
 
+    /// What is still to come, without coding or reading any of it.
+    pub fn estimate(&self) -> Estimate {
+        let mut estimate = Estimate::default();
+        for Slice { context, series } in self.slice.iter().chain(self.slices.as_slice()) {
+            series.as_slice().iter().for_each(|one| one.estimate(context, &mut estimate));
+        }
+        estimate
+    }
+
     /// Whether none is to come.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
@@ -97,6 +106,29 @@ impl Iterator for HeadRead {
 impl ExactSizeIterator for HeadRead {}
 
 impl Snapshot {
+    fn estimate(&self, context: &Context, to: &mut Estimate) {
+        to.series += 1;
+        let mut add = |kind: Kind, span: (i64, i64), samples: u32, bytes: usize| {
+            if kind != Kind::Exemplar {
+                to.add_spread(span, u64::from(samples), bytes as u64, context.range);
+            }
+        };
+        for row in &*self.sealed {
+            if let Some((kind, min, max)) = context.files.span(row) {
+                add(kind, (min, max), row.count(), row.len() as usize);
+            }
+        }
+        for chunk in self.chunks.iter().flat_map(|chunks| &**chunks) {
+            add(chunk.kind, (chunk.min, chunk.max), chunk.count, chunk.memory());
+        }
+        for buffer in [&self.open, &self.late].into_iter().flatten() {
+            if let Some(span) = buffer.span() {
+                let samples = u32::try_from(buffer.len()).unwrap_or(u32::MAX);
+                add(Kind::Float, span, samples, buffer.memory());
+            }
+        }
+    }
+
     fn encode(self, context: &Context) -> Result<EncodedSeries> {
         let Context { range, orders, dictionary, files } = context;
         let Self { pairs, sealed, chunks, open, late } = self;

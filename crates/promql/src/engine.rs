@@ -1,7 +1,7 @@
 //! The engine: from query text to answer.
 //!
-//! It parses, plans and evaluates; it owns no data and no clock, and threads
-//! only while it works on a few batches of series.
+//! It parses, plans and evaluates; it owns no data, no clock but the stopwatch
+//! of `analyze`, and threads only while it works on a few batches of series.
 //! Whoever calls it gives the series, the memory budget, and a token that
 //! ends the query when its time is up.
 
@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicU8, Ordering};
 
 use varve_model::ErrorKind;
 
+use crate::explain::PlanNode;
 use crate::parse;
 use crate::source::{MemoryBudget, OverBudget, SeriesSource, SourceError};
 use crate::value::QueryOutput;
@@ -67,6 +68,8 @@ pub struct Query {
     pub step_ms: i64,
     /// Overrides [`EngineOptions::lookback_ms`].
     pub lookback_ms: Option<i64>,
+    /// Whether its parts are measured ([`QueryOutput::plan`]).
+    pub analyze: bool,
 }
 
 impl Query {
@@ -77,7 +80,7 @@ impl Query {
 
     /// A query at each step from `start_ms` to `end_ms`.
     pub fn range(text: impl Into<String>, start_ms: i64, end_ms: i64, step_ms: i64) -> Self {
-        Self { text: text.into(), start_ms, end_ms, step_ms, lookback_ms: None }
+        Self { text: text.into(), start_ms, end_ms, step_ms, ..Self::default() }
     }
 }
 
@@ -196,5 +199,20 @@ impl Engine {
         cancel.check()?;
         let expr = parse::parse_expr(&query.text, &self.options.parse)?;
         crate::eval::run(&self.options, query, &expr, source, budget, cancel).await
+    }
+
+    /// Plans one query and estimates what it would cost, without reading a
+    /// sample.
+    ///
+    /// # Errors
+    /// As [`Self::run`] for what does not parse or is refused, and those of
+    /// the source.
+    pub async fn explain(
+        &self,
+        query: &Query,
+        source: Arc<dyn SeriesSource>,
+    ) -> Result<PlanNode, EngineError> {
+        let expr = parse::parse_expr(&query.text, &self.options.parse)?;
+        crate::eval::explain(&self.options, query, &expr, &source).await
     }
 }

@@ -8,6 +8,7 @@ pub mod annotations;
 pub mod ast;
 pub mod engine;
 mod eval;
+pub mod explain;
 pub mod functions;
 mod number;
 pub mod parse;

@@ -3,7 +3,9 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
+use futures::future::BoxFuture;
 use futures::stream::BoxStream;
 use varve_model::{ErrorKind, Matcher, Series, TimeRange};
 
@@ -18,6 +20,53 @@ pub struct SelectRequest {
     pub hints: SelectHints,
     /// What the memory of the series is charged to.
     pub budget: Arc<dyn MemoryBudget>,
+    /// Where it is counted what was read.
+    pub reads: Arc<Reads>,
+    /// How many selects of the query ask for the same series and range, this
+    /// one included: what is read for one can serve all.
+    pub uses: usize,
+}
+
+/// What selects have read from storage, so far.
+#[derive(Debug, Default)]
+pub struct Reads {
+    requests: AtomicU64,
+    bytes: AtomicU64,
+}
+
+impl Reads {
+    /// Counts a request to a server.
+    pub fn request(&self) {
+        self.requests.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Counts coded bytes that came.
+    pub fn came(&self, bytes: usize) {
+        self.bytes.fetch_add(bytes as u64, Ordering::Relaxed);
+    }
+
+    /// Requests so far.
+    pub fn requests(&self) -> u64 {
+        self.requests.load(Ordering::Relaxed)
+    }
+
+    /// Coded bytes so far.
+    pub fn bytes(&self) -> u64 {
+        self.bytes.load(Ordering::Relaxed)
+    }
+}
+
+/// What a select would have to read, as its indexes tell.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Estimate {
+    /// Series that match, once for each place that has them.
+    pub series: u64,
+    /// About how many samples of theirs lie in the range.
+    pub samples: u64,
+    /// About how many coded bytes these take.
+    pub bytes: u64,
+    /// Requests that it takes.
+    pub requests: u64,
 }
 
 /// What storage may use to send less.
@@ -44,6 +93,14 @@ pub trait SeriesSource: Send + Sync {
         &self,
         request: SelectRequest,
     ) -> BoxStream<'static, Result<SeriesBatch, SourceError>>;
+
+    /// Tells what a select of the series that match would have to read,
+    /// without reading a sample.
+    fn estimate(
+        &self,
+        matchers: Vec<Matcher>,
+        range: TimeRange,
+    ) -> BoxFuture<'static, Result<Estimate, SourceError>>;
 }
 
 /// Some series, perhaps still coded: the engine decodes batches on as many

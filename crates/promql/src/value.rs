@@ -8,6 +8,7 @@ use std::sync::Arc;
 use varve_model::{Histogram, Labels, Series};
 
 use crate::ast::ValueType;
+use crate::explain::PlanNode;
 
 /// The absolute upper bound of a bucket of an exponential schema, to the bit
 /// what Prometheus has; beyond the last bucket of numbers infinite.
@@ -113,4 +114,6 @@ pub struct QueryOutput {
     pub infos: Vec<String>,
     /// What it cost.
     pub stats: QueryStats,
+    /// What each part of it cost, when that was asked for.
+    pub plan: Option<PlanNode>,
 }

@@ -20,6 +20,7 @@ mod budget;
 mod config;
 mod coverage;
 mod error;
+mod estimate;
 mod gather;
 mod heads;
 mod lookups;

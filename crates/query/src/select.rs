@@ -3,11 +3,14 @@
 
 use std::sync::Arc;
 
+use futures::future::{BoxFuture, FutureExt, Shared};
 use futures::stream::{self, BoxStream, StreamExt, TryStreamExt};
+use parking_lot::Mutex;
 use varve_block::{EncodedChunk, EncodedSeries, merge::merge_chunks};
 use varve_model::{LabelMap, Labels, Matcher, Series, TimeRange};
 use varve_promql::source::{
-    Charge, Decoded, MemoryBudget, SelectRequest, SeriesBatch, SeriesSource, SourceError,
+    Charge, Decoded, Estimate, MemoryBudget, Reads, SelectRequest, SeriesBatch, SeriesSource,
+    SourceError,
 };
 use varve_wire::{convert, v1};
 
@@ -18,25 +21,77 @@ use crate::{QueryError, Session};
 impl Session {
     /// The session as the engine's source.
     pub fn source(self: &Arc<Self>) -> Arc<dyn SeriesSource> {
-        Arc::new(Source(Arc::clone(self)))
+        Arc::new(Source { session: Arc::clone(self), shared: Mutex::default() })
     }
 }
 
-struct Source(Arc<Session>);
+struct Source {
+    session: Arc<Session>,
+    /// What several selectors of the query ask for: read once.
+    shared: Mutex<Vec<Sharing>>,
+}
+
+/// A read that serves several selects.
+struct Sharing {
+    matchers: Vec<Matcher>,
+    range: TimeRange,
+    /// Selects that have not come yet.
+    left: usize,
+    gathered: Shared<BoxFuture<'static, Result<Arc<Gathered>, QueryError>>>,
+}
+
+impl Source {
+    /// What is read for a select; for the same selects of a query only once.
+    fn gathered(
+        &self,
+        request: &SelectRequest,
+    ) -> BoxFuture<'static, Result<Arc<Gathered>, QueryError>> {
+        let SelectRequest { matchers, range, budget, reads, uses, .. } = request;
+        let read = {
+            let (session, matchers, range) = (Arc::clone(&self.session), matchers.clone(), *range);
+            let (budget, reads) = (Arc::clone(budget), Arc::clone(reads));
+            async move { session.coded(&matchers, range, &budget, &reads).await.map(Arc::new) }
+        };
+        if *uses < 2 {
+            return read.boxed();
+        }
+        let mut shared = self.shared.lock();
+        let place = shared.iter().position(|s| s.range == *range && s.matchers == *matchers);
+        let place = place.unwrap_or_else(|| {
+            let (matchers, range) = (matchers.clone(), *range);
+            shared.push(Sharing { matchers, range, left: *uses, gathered: read.boxed().shared() });
+            shared.len() - 1
+        });
+        shared[place].left = shared[place].left.saturating_sub(1);
+        match shared[place].left {
+            0 => shared.swap_remove(place).gathered.boxed(),
+            _ => shared[place].gathered.clone().boxed(),
+        }
+    }
+}
 
 impl SeriesSource for Source {
     fn select(
         &self,
         request: SelectRequest,
     ) -> BoxStream<'static, Result<SeriesBatch, SourceError>> {
-        let session = Arc::clone(&self.0);
+        let gathered = self.gathered(&request);
+        let limit = self.session.reader.config.batch_samples;
         let read = async move {
-            let SelectRequest { matchers, range, budget, .. } = request;
-            let gathered = session.coded(&matchers, range, &budget).await?;
-            let limit = session.reader.config.batch_samples;
-            Ok::<_, SourceError>(stream::iter(gathered.batches(range, limit, budget).map(Ok)))
+            let SelectRequest { range, budget, .. } = request;
+            let batches = gathered.await?.batches(range, limit, budget);
+            Ok::<_, SourceError>(stream::iter(batches.map(Ok)))
         };
         stream::once(read).try_flatten().boxed()
+    }
+
+    fn estimate(
+        &self,
+        matchers: Vec<Matcher>,
+        range: TimeRange,
+    ) -> BoxFuture<'static, Result<Estimate, SourceError>> {
+        let session = Arc::clone(&self.session);
+        async move { Ok(session.estimate(&matchers, range).await?) }.boxed()
     }
 }
 
@@ -44,7 +99,7 @@ impl SeriesSource for Source {
 /// charged with.
 struct Gathered {
     series: Vec<(Labels, Vec<EncodedChunk>)>,
-    charges: Vec<Charge>,
+    _charges: Vec<Charge>,
 }
 
 impl Session {
@@ -58,8 +113,8 @@ impl Session {
         range: TimeRange,
     ) -> Result<BoxStream<'static, SeriesBatch>, QueryError> {
         let budget: Arc<dyn MemoryBudget> = self.budget();
-        let gathered = self.coded(matchers, range, &budget).await?;
-        Ok(stream::iter(gathered.batches(range, 1, budget)).boxed())
+        let gathered = self.coded(matchers, range, &budget, &Arc::default()).await?;
+        Ok(stream::iter(Arc::new(gathered).batches(range, 1, budget)).boxed())
     }
 
     async fn coded(
@@ -67,11 +122,15 @@ impl Session {
         matchers: &[Matcher],
         range: TimeRange,
         budget: &Arc<dyn MemoryBudget>,
+        reads: &Arc<Reads>,
     ) -> Result<Gathered, QueryError> {
-        let (asked, budget) = (convert::matchers(matchers), Arc::clone(budget));
+        let (asked, budget, reads) =
+            (convert::matchers(matchers), Arc::clone(budget), Arc::clone(reads));
         let ask: Ask<(Vec<EncodedSeries>, Charge)> = Arc::new(move |mut client, scope| {
-            let (matchers, budget) = (asked.clone(), Arc::clone(&budget));
+            let (matchers, budget, reads) =
+                (asked.clone(), Arc::clone(&budget), Arc::clone(&reads));
             Box::pin(async move {
+                reads.request();
                 let request = v1::SelectRequest { scope: Some(scope), matchers };
                 let failed = |s| QueryError::from_status("select", &s);
                 let mut frames = client.select(request).await.map_err(failed)?.into_inner();
@@ -80,7 +139,9 @@ impl Session {
                 while let Some(frame) = frames.message().await.map_err(failed)? {
                     released_at = frame.header.as_ref().map_or(released_at, |h| h.released_at);
                     let read = read_frame(frame)?;
-                    charge.grow(read.iter().map(EncodedSeries::memory).sum())?;
+                    let bytes = read.iter().map(EncodedSeries::memory).sum();
+                    reads.came(bytes);
+                    charge.grow(bytes)?;
                     series.extend(read);
                 }
                 Ok(Part { released_at, value: (series, charge) })
@@ -106,34 +167,29 @@ impl Session {
         // query.
         let mut series: Vec<_> = by_labels.into_iter().collect();
         series.sort_unstable_by(|(a, _), (b, _)| a.cmp(b));
-        Ok(Gathered { series, charges })
+        Ok(Gathered { series, _charges: charges })
     }
 }
 
 impl Gathered {
     /// Batches of a bounded number of samples, each decoded by whoever takes it.
     fn batches(
-        self,
+        self: Arc<Self>,
         range: TimeRange,
         limit: usize,
         budget: Arc<dyn MemoryBudget>,
     ) -> impl Iterator<Item = SeriesBatch> + Send + use<> {
-        let charges = Arc::new(self.charges);
-        let mut series = self.series.into_iter();
+        let mut next = 0;
         std::iter::from_fn(move || {
-            let (mut some, mut samples) = (Vec::new(), 0);
+            let (first, mut samples) = (next, 0);
             while samples < limit {
-                let Some(next) = series.next() else { break };
-                samples += next.1.iter().map(|c| c.count as usize).sum::<usize>();
-                some.push(next);
+                let Some((_, chunks)) = self.series.get(next) else { break };
+                samples += chunks.iter().map(|c| c.count as usize).sum::<usize>();
+                next += 1;
             }
-            let (budget, charges) = (Arc::clone(&budget), Arc::clone(&charges));
+            let (gathered, budget, some) = (Arc::clone(&self), Arc::clone(&budget), first..next);
             (!some.is_empty()).then(|| {
-                SeriesBatch::later(move || {
-                    let decoded = decode(some, range, &budget).map_err(SourceError::from);
-                    drop(charges);
-                    decoded
-                })
+                SeriesBatch::later(move || Ok(decode(&gathered.series[some], range, &budget)?))
             })
         })
     }
@@ -141,7 +197,7 @@ impl Gathered {
 
 /// Series with their samples in `range`; those without any are left out.
 fn decode(
-    coded: Vec<(Labels, Vec<EncodedChunk>)>,
+    coded: &[(Labels, Vec<EncodedChunk>)],
     range: TimeRange,
     budget: &Arc<dyn MemoryBudget>,
 ) -> Result<Decoded, QueryError> {
@@ -151,10 +207,10 @@ fn decode(
         // Charged before it is allocated: 16 bytes a sample, 24 with start timestamps.
         let count: usize = chunks.iter().map(|c| c.count as usize).sum();
         charge.grow(24 * count + labels.memory())?;
-        let (floats, histograms) = merge_chunks(&chunks, range)?;
+        let (floats, histograms) = merge_chunks(chunks, range)?;
         charge.grow(histograms.memory())?;
         if !floats.is_empty() || !histograms.is_empty() {
-            out.push(Series { labels, floats, histograms });
+            out.push(Series { labels: labels.clone(), floats, histograms });
         }
     }
     Ok(Decoded { series: out, charge })

@@ -48,6 +48,13 @@ impl Store for Ingester {
         self.answer("select", frames.map(ReceiverStream::new))
     }
 
+    async fn estimate(
+        &self,
+        request: Request<v1::EstimateRequest>,
+    ) -> Result<Response<v1::EstimateResponse>, Status> {
+        self.answer("estimate", self.run_estimate(request.into_inner()).await)
+    }
+
     async fn series(
         &self,
         request: Request<v1::SeriesRequest>,

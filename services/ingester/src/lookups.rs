@@ -1,9 +1,10 @@
-//! Label sets, names, values, exemplars and metadata of recent series: one
-//! answer per partition, united.
+//! Everything but samples of recent series: estimates, label sets, names,
+//! values, exemplars and metadata; one answer per partition, united.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use varve_block::Estimate;
 use varve_head::{HeadAnswer, Partition};
 use varve_model::Labels;
 use varve_query::stream::{Frames, at_most, channel};
@@ -37,6 +38,27 @@ fn header(released_at: u64) -> Option<v1::SelectHeader> {
 }
 
 impl Ingester {
+    pub(crate) async fn run_estimate(
+        &self,
+        request: v1::EstimateRequest,
+    ) -> Result<v1::EstimateResponse> {
+        let scope = self.read_scope(request.scope.as_ref())?;
+        let matchers = convert::read_matchers(&request.matchers)?;
+        // It takes the same snapshot as a select.
+        let _permit = Arc::clone(&self.selects).acquire_owned().await;
+        blocking("an estimate", move || {
+            let (mut released_at, mut sum) = (0, Estimate::default());
+            for partition in &scope.partitions {
+                let read = partition.select(&scope.tenant, &matchers, scope.range);
+                released_at = read.released_at.max(released_at);
+                sum += read.estimate();
+            }
+            let Estimate { series, samples, bytes } = sum;
+            Ok(v1::EstimateResponse { header: header(released_at), series, samples, bytes })
+        })
+        .await
+    }
+
     pub(crate) async fn run_series(
         &self,
         request: v1::SeriesRequest,

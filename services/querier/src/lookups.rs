@@ -12,6 +12,7 @@ use varve_api::{
 };
 use varve_model::{ErrorKind, Labels, Matcher, Metadata, TenantId, TimeRange};
 use varve_promql::engine::{EngineOptions, Query};
+use varve_promql::explain::PlanNode;
 use varve_promql::value::QueryValue;
 use varve_query::Session;
 
@@ -61,8 +62,11 @@ impl Querier for Service {
         request: InstantQuery,
     ) -> Result<Answer<QueryValue>, QueryError> {
         let q = request.query;
-        let query =
-            Query { lookback_ms: q.lookback.map(ms), ..Query::instant(q.text, request.time) };
+        let query = Query {
+            lookback_ms: q.lookback.map(ms),
+            analyze: q.analyze,
+            ..Query::instant(q.text, request.time)
+        };
         self.counted("query", self.run(tenant, query, q.timeout, q.stats)).await
     }
 
@@ -74,9 +78,30 @@ impl Querier for Service {
         let q = request.query;
         let query = Query {
             lookback_ms: q.lookback.map(ms),
+            analyze: q.analyze,
             ..Query::range(q.text, request.start, request.end, request.step)
         };
         self.counted("query_range", self.run(tenant, query, q.timeout, q.stats)).await
+    }
+
+    async fn explain(
+        &self,
+        tenant: TenantId,
+        request: RangeQuery,
+    ) -> Result<Answer<PlanNode>, QueryError> {
+        let q = request.query;
+        let query = Query {
+            lookback_ms: q.lookback.map(ms),
+            ..Query::range(q.text, request.start, request.end, request.step)
+        };
+        self.counted("explain", async {
+            let _admitted = self.admission.enter(&tenant).await?;
+            let session = self.reader.session(tenant.clone());
+            let plan = self.engine.explain(&query, session.source()).await;
+            let plan = plan.map_err(|e| QueryError::new(e.kind, e.message))?;
+            Ok(covered(&session, plan))
+        })
+        .await
     }
 
     fn read_limits(&self) -> ReadLimits {

@@ -54,10 +54,10 @@ impl Service {
             log.add(&tenant, &query, error, &render(false));
         }
         let stats = (stats != Stats::None).then(|| render(per_step));
-        let QueryOutput { value, warnings, infos, stats: _ } = done?;
+        let QueryOutput { value, warnings, infos, stats: _, plan: analysis } = done?;
         let coverage = Some(session.coverage().to_json());
         let held = Some(crate::held::hold(&session, &value)?);
-        Ok(Answer { value, warnings, infos, coverage, stats, held })
+        Ok(Answer { value, warnings, infos, coverage, stats, analysis, held })
     }
 
     async fn evaluate(

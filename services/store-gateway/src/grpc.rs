@@ -21,6 +21,15 @@ impl Store for Gateway {
         answer.map(|frames| Response::new(ReceiverStream::new(frames)))
     }
 
+    async fn estimate(
+        &self,
+        request: Request<v1::EstimateRequest>,
+    ) -> Result<Response<v1::EstimateResponse>, Status> {
+        let answer = self.run_estimate(request.into_inner()).await;
+        self.metrics.request("estimate", &answer);
+        answer.map(Response::new)
+    }
+
     async fn series(
         &self,
         request: Request<v1::SeriesRequest>,

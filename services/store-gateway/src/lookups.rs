@@ -1,9 +1,11 @@
-//! Label sets, names, values, exemplars and metadata of blocks.
+//! Everything but samples of blocks: estimates, label sets, names, values,
+//! exemplars and metadata.
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use futures::{StreamExt, TryStreamExt, stream};
 use tonic::Status;
+use varve_block::Estimate;
 use varve_model::{Labels, Matcher};
 use varve_query::stream::{Frames, at_most, channel};
 use varve_wire::{convert, v1};
@@ -50,6 +52,27 @@ impl Gateway {
             end.finish();
         });
         Ok(receive)
+    }
+
+    pub(crate) async fn run_estimate(
+        &self,
+        request: v1::EstimateRequest,
+    ) -> Result<v1::EstimateResponse, Status> {
+        let matchers = read_matchers(&request.matchers)?;
+        let scope = self.open(request.scope, &matchers)?;
+        let range = scope.range;
+        let mut all = stream::iter(scope.readers)
+            .map(|r| {
+                let matchers = matchers.clone();
+                async move { r.estimate(matchers, range).await }
+            })
+            .buffer_unordered(self.blocks_in_flight);
+        let mut sum = Estimate::default();
+        while let Some(estimate) = all.try_next().await.map_err(from_block)? {
+            sum += estimate;
+        }
+        let Estimate { series, samples, bytes } = sum;
+        Ok(v1::EstimateResponse { header: Some(Default::default()), series, samples, bytes })
     }
 
     pub(crate) async fn run_label_names(

@@ -44,7 +44,7 @@ pub enum Point {
 
 impl From<QueryOutput> for Reply {
     fn from(output: QueryOutput) -> Self {
-        let QueryOutput { value, warnings, infos, stats: _ } = output;
+        let QueryOutput { value, warnings, infos, stats: _, plan: _ } = output;
         Self { answer: value.into(), warnings, infos }
     }
 }

@@ -5,11 +5,13 @@ use std::sync::Arc;
 
 use futures::StreamExt;
 use futures::executor::block_on;
+use futures::future::BoxFuture;
 use futures::stream::BoxStream;
-use varve_model::{Counts, Histogram, ResetHint, Series};
+use varve_model::{Counts, Histogram, Matcher, ResetHint, Series, TimeRange};
 use varve_promql::engine::{Cancel, Engine, Query};
 use varve_promql::source::{
-    Charge, MemoryBudget, OverBudget, SelectRequest, SeriesBatch, SeriesSource, SourceError,
+    Charge, Estimate, MemoryBudget, OverBudget, SelectRequest, SeriesBatch, SeriesSource,
+    SourceError,
 };
 
 use super::{Place, Reply};
@@ -184,6 +186,14 @@ impl SeriesSource for Store {
             })
             .collect();
         futures::stream::iter(batches).boxed()
+    }
+
+    fn estimate(
+        &self,
+        _: Vec<Matcher>,
+        _: TimeRange,
+    ) -> BoxFuture<'static, Result<Estimate, SourceError>> {
+        unreachable!("scripts explain nothing")
     }
 }
 

@@ -12,6 +12,8 @@ use varve_model::{
     Counts, ErrorKind, Exemplar, FloatSamples, Histogram, HistogramSamples, Labels, Matcher,
     Metadata, MetricType, ResetHint, Series, Span, TenantId, TimeRange,
 };
+use varve_promql::ast;
+use varve_promql::explain::{Cost, PlanNode};
 use varve_promql::source::{Charge, Decoded, MemoryBudget, OverBudget};
 use varve_promql::value::{InstantSample, QueryValue, Value};
 use varve_runtime::ManualClock;
@@ -99,6 +101,19 @@ fn failure(text: &str) -> Option<QueryError> {
     Some(QueryError::new(kind, text))
 }
 
+fn plan(text: &str) -> PlanNode {
+    let cost = Cost { series: 2, samples: 8, bytes: 9, requests: 1, memory: 64, seconds: 0.25 };
+    PlanNode {
+        operator: "select",
+        span: ast::Span { start: 0, end: 2 },
+        text: text.to_owned(),
+        steps: 1,
+        estimated: cost,
+        measured: Some(Cost { series: 1, ..cost }),
+        parts: Vec::new(),
+    }
+}
+
 fn decorate(query: &Query, value: QueryValue) -> Answer<QueryValue> {
     let many = if query.text == "annotated" { 12 } else { 0 };
     Answer {
@@ -109,6 +124,7 @@ fn decorate(query: &Query, value: QueryValue) -> Answer<QueryValue> {
         held: None,
         stats: (query.stats != Stats::None)
             .then(|| serde_json::json!({"timings": {"evalTotalTime": 0.5}})),
+        analysis: query.analyze.then(|| plan(&query.text)),
     }
 }
 
@@ -158,6 +174,15 @@ impl Querier for Fake {
             histograms: histograms.clone(),
         };
         Ok(decorate(&q.query, QueryValue::Matrix(vec![series("a"), series("b")])))
+    }
+
+    async fn explain(
+        &self,
+        tenant: TenantId,
+        q: RangeQuery,
+    ) -> Result<Answer<PlanNode>, QueryError> {
+        self.0.push(format!("{tenant} explain {} step {}", q.query.expr, q.step));
+        Ok(plan(&q.query.text).into())
     }
 
     fn read_limits(&self) -> ReadLimits {

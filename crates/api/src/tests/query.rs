@@ -57,6 +57,39 @@ async fn range_results_have_values_and_histograms() {
 }
 
 #[tokio::test]
+async fn plans_are_shown() {
+    let (router, seen) = fixture();
+    let cost = |series| {
+        format!(
+            "{{\"bytes\":9,\"memoryBytes\":64,\"requests\":1,\"samples\":8,\
+             \"seconds\":0.25,\"series\":{series}}}"
+        )
+    };
+    let plan = format!(
+        "{{\"end\":2,\"estimated\":{},\"measured\":{},\"operator\":\"select\",\"parts\":[],\
+         \"start\":0,\"steps\":1,\"text\":\"up\"}}",
+        cost(2),
+        cost(1)
+    );
+    let range = "query=up&start=1&end=61&step=15";
+    let cases = [
+        ("query?query=up&explain=true", "explain up step 0"),
+        (&*format!("query_range?{range}&explain=1"), "explain up step 15000"),
+    ];
+    for (params, asked) in cases {
+        let got = get(&router, &format!("/api/v1/{params}")).await;
+        assert_eq!((got.status.as_u16(), got.body), (200, ok(&format!("{{\"explain\":{plan}}}"))));
+        assert_eq!(seen.last(), format!("anonymous {asked}"));
+    }
+    // With both, there is an answer, too.
+    for params in ["analyze=true", "analyze=1&explain=true"] {
+        let got = get(&router, &format!("/api/v1/query?query=up&time=1.5&{params}")).await;
+        let (answer, _) = VECTOR.rsplit_once('}').expect("an object");
+        assert_eq!(got.body, ok(&format!("{answer},\"analysis\":{plan}}}")), "{params}");
+    }
+}
+
+#[tokio::test]
 async fn bad_parameters_are_named() {
     let (router, seen) = fixture();
     let query = "/api/v1/query?query=up";
@@ -78,6 +111,10 @@ async fn bad_parameters_are_named() {
         (
             format!("{query}&lookback_delta=x"),
             "error parsing lookback delta duration: cannot parse \"x\" to a valid duration",
+        ),
+        (
+            format!("{query}&explain=x"),
+            "invalid parameter \"explain\": cannot parse \"x\" as true or false",
         ),
         (
             "/api/v1/query".to_owned(),

@@ -31,7 +31,7 @@ pub use self::verify::verify;
 use self::vocabulary::FirstOf;
 use crate::meta::BLOCK_VERSION;
 use crate::schema::{self, EXEMPLARS, LABELS, METADATA, SAMPLES, SERIES, TIMESTAMPS};
-use crate::{BlockEntry, BlockError, BlockFiles, EncodedSeries, Result};
+use crate::{BlockEntry, BlockError, BlockFiles, EncodedSeries, Estimate, Result};
 
 /// Coded bytes of samples that a batch of `select` aims at.
 const BATCH_BYTES: u64 = 4 << 20;
@@ -126,6 +126,28 @@ impl BlockReader {
         };
         let batches = stream::once(open).try_flatten();
         until_error(batches.try_filter(|batch| std::future::ready(!batch.is_empty())).boxed())
+    }
+
+    /// What `select` of the same would read: from the series that match, how
+    /// many rows of samples they have, and what the average row is.
+    pub async fn estimate(&self, matchers: Vec<Matcher>, range: TimeRange) -> Result<Estimate> {
+        let (inner, entry) = (&self.inner, &self.inner.entry);
+        let mut estimate = Estimate::default();
+        if !entry.may_match(&matchers, &range) {
+            return Ok(estimate);
+        }
+        let (series, samples) = futures::try_join!(inner.need(SERIES), inner.need(SAMPLES))?;
+        let only = Wanted::Only(varve_model::METRIC_NAME.to_owned());
+        let (mut found, mut rows) = (scan(series, matchers, only), 0_u64);
+        while let Some(batch) = found.try_next().await? {
+            estimate.series += batch.len() as u64;
+            rows += batch.iter().map(|f| u64::try_from(f.rows).unwrap_or(0)).sum::<u64>();
+        }
+        let all = samples.metadata.metadata().file_metadata().num_rows().max(1) as f64;
+        let of = |whole: u64| (whole as f64 * rows as f64 / all).round() as u64;
+        let bytes = entry.files.get(SAMPLES).map_or(0, |file| file.size);
+        estimate.add_spread((entry.min_time, entry.max_time), of(entry.samples), of(bytes), range);
+        Ok(estimate)
     }
 
     /// The label sets that satisfy all matchers, in block order, at most

@@ -1,19 +1,22 @@
 //! What every operator of one query shares: where series come from, what
 //! memory is charged to, what ends the query, and the annotations.
 
+use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use smallvec::SmallVec;
-use varve_model::ErrorKind;
+use varve_model::{ErrorKind, TimeRange};
 
 use super::ledger::Ledger;
+use super::meter::Meter;
 use super::row::{Batch, Row};
 use super::tally::{Counts, Tally};
 use crate::annotations::{Annotation, Annotations};
-use crate::engine::{Cancel, EngineError, EngineOptions};
-use crate::plan::{PartId, Plan, ScopeId};
-use crate::source::{MemoryBudget, SeriesSource};
+use crate::engine::{Cancel, EngineError, EngineOptions, Query};
+use crate::explain::Cost;
+use crate::plan::{Leaf, PartId, Plan, ScopeId};
+use crate::source::{MemoryBudget, Reads, SeriesSource};
 use crate::value::QueryStats;
 
 /// The surroundings of one query.
@@ -25,6 +28,10 @@ pub(crate) struct Context<'a> {
     annotations: Mutex<Annotations>,
     counters: Arc<Counters>,
     tally: Tally,
+    /// How many selectors read the same as a part's, where that is more than it.
+    uses: HashMap<PartId, usize>,
+    /// One a part, when parts are measured.
+    meters: Option<Vec<Meter>>,
 }
 
 #[derive(Debug, Default)]
@@ -85,12 +92,43 @@ impl<'a> Context<'a> {
         source: Arc<dyn SeriesSource>,
         budget: Arc<dyn MemoryBudget>,
         cancel: Cancel,
-        (text, plan): (&str, &Plan),
+        (query, plan): (&Query, &Plan),
     ) -> Self {
         let (annotations, counters) = (Mutex::default(), Arc::default());
-        let ledger = Ledger::new(budget, text, plan);
+        let ledger = Ledger::new(budget, &query.text, plan);
         let tally = Tally::new(plan.scopes.len());
-        Self { options, source, ledger, cancel, annotations, counters, tally }
+        let meters = query.analyze.then(|| plan.parts.iter().map(|_| Meter::default()).collect());
+        Self {
+            options,
+            source,
+            ledger,
+            cancel,
+            annotations,
+            counters,
+            tally,
+            uses: uses(plan),
+            meters,
+        }
+    }
+
+    /// What measures a part, when parts are measured.
+    pub(crate) fn meter(&self, part: PartId) -> Option<&Meter> {
+        self.meters.as_ref().map(|meters| &meters[part])
+    }
+
+    /// Where it is counted what a part's selects read.
+    pub(crate) fn reads(&self, part: PartId) -> Arc<Reads> {
+        self.meter(part).map(|meter| Arc::clone(&meter.reads)).unwrap_or_default()
+    }
+
+    /// How many selectors of the query read the same as this part's.
+    pub(crate) fn uses(&self, part: PartId) -> usize {
+        self.uses.get(&part).copied().unwrap_or(1)
+    }
+
+    /// What a part has cost, when parts are measured.
+    pub(crate) fn cost(&self, part: PartId) -> Option<Cost> {
+        self.meter(part).map(|meter| meter.cost(self.ledger.peak(part)))
     }
 
     /// Says something about the answer.
@@ -103,9 +141,12 @@ impl<'a> Context<'a> {
         std::mem::take(&mut *self.annotations.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Counts series that came from the source.
-    pub(crate) fn count_series(&self, series: usize) {
+    /// Counts what a part's selector has read.
+    pub(crate) fn count_read(&self, part: PartId, series: usize, samples: u64) {
         self.counters.series_read.fetch_add(series as u64, Ordering::Relaxed);
+        if let Some(meter) = self.meter(part) {
+            meter.count(series, samples);
+        }
     }
 
     /// Counts samples of a grid.
@@ -168,4 +209,16 @@ impl<'a> Context<'a> {
     pub(crate) fn check(&self) -> Result<(), EngineError> {
         self.cancel.check()
     }
+}
+
+/// How many selectors read the same, by the parts of those that are not alone.
+fn uses(plan: &Plan) -> HashMap<PartId, usize> {
+    let what = |leaf: &Leaf<'_>| (format!("{:?}", leaf.matchers), leaf.range);
+    let leaves: Vec<_> = plan.leaves().iter().map(|leaf| (leaf.part, what(leaf))).collect();
+    let mut same: HashMap<&(String, TimeRange), usize> = HashMap::new();
+    for (_, what) in &leaves {
+        *same.entry(what).or_default() += 1;
+    }
+    let uses = leaves.iter().map(|(part, what)| (*part, same[what]));
+    uses.filter(|(_, n)| *n > 1).collect()
 }

@@ -23,6 +23,8 @@ pub(crate) struct Ledger {
 struct Account {
     span: Span,
     used: AtomicUsize,
+    /// The most that it was.
+    peak: AtomicUsize,
 }
 
 impl std::fmt::Debug for Ledger {
@@ -34,7 +36,7 @@ impl std::fmt::Debug for Ledger {
 impl Ledger {
     /// Empty accounts.
     pub(crate) fn new(budget: Arc<dyn MemoryBudget>, text: &str, plan: &Plan) -> Arc<Self> {
-        let all = plan.parts.iter().copied().chain([plan.root.span]);
+        let all = plan.parts.iter().map(|part| part.span).chain([plan.root.span]);
         let accounts = all.map(|span| Account { span, ..Account::default() }).collect();
         Arc::new(Self { budget, text: text.to_owned(), accounts })
     }
@@ -68,7 +70,14 @@ impl Ledger {
     }
 
     fn add(&self, part: PartId, bytes: usize) {
-        self.accounts[part].used.fetch_add(bytes, Ordering::Relaxed);
+        let Account { used, peak, .. } = &self.accounts[part];
+        let now = used.fetch_add(bytes, Ordering::Relaxed).saturating_add(bytes);
+        peak.fetch_max(now, Ordering::Relaxed);
+    }
+
+    /// The most that a part has held.
+    pub(crate) fn peak(&self, part: PartId) -> usize {
+        self.accounts[part].peak.load(Ordering::Relaxed)
     }
 
     /// The part that holds most, were `asked` more given to `part`.

@@ -9,11 +9,13 @@ mod aggregate;
 mod binary;
 mod context;
 pub(crate) mod date;
+mod explain;
 pub(crate) mod functions;
 pub(crate) mod histogram;
 mod info;
 mod kahan;
 mod ledger;
+mod meter;
 pub(crate) mod number;
 mod range;
 mod result;
@@ -30,6 +32,7 @@ use std::sync::Arc;
 use futures::{StreamExt, TryStreamExt};
 
 use self::context::Context;
+use self::explain::{Estimates, Show};
 use self::functions::{absent, date as date_functions, histograms, labels, map, sort};
 use self::row::{Batch, Row};
 use self::select::Take;
@@ -37,6 +40,7 @@ use self::stream::{BatchStream, gather};
 use crate::annotations::Severity;
 use crate::ast::Expr;
 use crate::engine::{Cancel, EngineError, EngineOptions, Query};
+use crate::explain::PlanNode;
 use crate::plan::{Node, Op};
 use crate::source::{MemoryBudget, SeriesSource};
 use crate::value::QueryOutput;
@@ -51,15 +55,35 @@ pub(crate) async fn run(
     cancel: Cancel,
 ) -> Result<QueryOutput, EngineError> {
     let plan = crate::plan::plan(options, query, expr)?;
-    let ctx = Context::new(options, source, budget, cancel, (&query.text, &plan));
+    let estimates = match query.analyze {
+        true => Some(Estimates::ask(&plan, &source).await?),
+        false => None,
+    };
+    let ctx = Context::new(options, source, budget, cancel, (query, &plan));
     let value = result::value(&ctx, query, &plan.root).await?;
     let annotations = ctx.take_annotations();
+    let show = |estimates: &Estimates| {
+        Show { text: &query.text, plan: &plan, estimates, measured: Some(&ctx) }.root()
+    };
     Ok(QueryOutput {
         value,
+        plan: estimates.as_ref().map(show),
         warnings: annotations.render(&query.text, Severity::Warning),
         infos: annotations.render(&query.text, Severity::Info),
         stats: ctx.stats(&plan),
     })
+}
+
+/// Plans one parsed query, and tells what it is expected to cost.
+pub(crate) async fn explain(
+    options: &EngineOptions,
+    query: &Query,
+    expr: &Expr,
+    source: &Arc<dyn SeriesSource>,
+) -> Result<PlanNode, EngineError> {
+    let plan = crate::plan::plan(options, query, expr)?;
+    let estimates = Estimates::ask(&plan, source).await?;
+    Ok(Show { text: &query.text, plan: &plan, estimates: &estimates, measured: None }.root())
 }
 
 /// Evaluates a vector. What a batch of it holds is the node's.
@@ -68,7 +92,16 @@ pub(crate) fn vector<'a>(ctx: &'a Context<'a>, node: &'a Node) -> BatchStream<'a
         batch.hold.assign(node.part);
         batch
     };
-    batches(ctx, node).map_ok(owned).boxed()
+    let batches = batches(ctx, node).map_ok(owned).boxed();
+    let Some(meter) = ctx.meter(node.part) else { return batches };
+    // What a selector reads is counted where it reads it.
+    let passed_on = node.selector().is_none() && !matches!(node.op, Op::Info(_));
+    let counted = move |batch: &Batch| {
+        if passed_on {
+            meter.count(batch.rows.len(), batch.rows.iter().map(Row::samples).sum());
+        }
+    };
+    meter.watch(batches).inspect_ok(counted).boxed()
 }
 
 fn batches<'a>(ctx: &'a Context<'a>, node: &'a Node) -> BatchStream<'a> {

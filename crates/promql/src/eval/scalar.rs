@@ -1,5 +1,7 @@
 //! Scalars: one number a step.
 
+use std::time::Instant;
+
 use futures::FutureExt;
 use futures::future::BoxFuture;
 
@@ -42,6 +44,21 @@ impl Scalars {
 
 /// Evaluates a scalar.
 pub(crate) fn scalar<'a>(
+    ctx: &'a Context<'_>,
+    node: &'a Node,
+) -> BoxFuture<'a, Result<Scalars, EngineError>> {
+    let Some(meter) = ctx.meter(node.part) else { return evaluate(ctx, node) };
+    async move {
+        let begun = Instant::now();
+        let scalars = evaluate(ctx, node).await;
+        meter.took(begun.elapsed());
+        meter.count(1, node.grid.steps as u64);
+        scalars
+    }
+    .boxed()
+}
+
+fn evaluate<'a>(
     ctx: &'a Context<'_>,
     node: &'a Node,
 ) -> BoxFuture<'a, Result<Scalars, EngineError>> {

@@ -46,6 +46,8 @@ pub(crate) fn rows<'a>(
         let _room = ctx.room(all.len(), grid.steps)?;
         let mut rows = Vec::with_capacity(all.len());
         let mut counts = tally::Counts::new(grid.steps);
+        let samples = all.iter().map(|s| s.len() as u64).sum();
+        ctx.count_read(node.part, all.len(), samples);
         for mut series in all {
             if select.stats_only {
                 series.histograms = stats(series.histograms, select.fetch(&grid));
@@ -59,7 +61,6 @@ pub(crate) fn rows<'a>(
                 rows.push(row);
             }
         }
-        ctx.count_series(rows.len());
         ctx.count(node.scope, &counts)?;
         ctx.batch(rows)
     })
@@ -74,7 +75,9 @@ fn fetch<'a>(
     let (grid, budget) = (node.grid, ctx.ledger.of(node.part));
     let hints = SelectHints { step: grid.step, func: select.func, range: 0 };
     let (matchers, range) = (select.matchers.clone(), select.fetch(&grid));
-    let stream = ctx.source.select(SelectRequest { matchers, range, hints, budget });
+    let (reads, uses) = (ctx.reads(node.part), ctx.uses(node.part));
+    let request = SelectRequest { matchers, range, hints, budget, reads, uses };
+    let stream = ctx.source.select(request);
     stream.map(|b| b.map_err(EngineError::from)).boxed()
 }
 

@@ -8,8 +8,8 @@ use super::calls;
 use super::invariant::{is_worth_once, unwrapped};
 use super::time::QueryTimes;
 use super::{
-    Aggregation, Grid, Node, Op, PartId, Plan, RangeFrom, RangeSource, Scope, ScopeKind, Select,
-    VectorBinary, VectorScalar,
+    Aggregation, Grid, Node, Op, Part, PartId, Plan, RangeFrom, RangeSource, Scope, ScopeKind,
+    Select, VectorBinary, VectorScalar,
 };
 use crate::ast::{
     Aggregate, AggregateOp, Binary, BinaryOp, Expr, ExprKind, Extended, RangeSelector, Span,
@@ -67,6 +67,23 @@ pub(super) fn value_type(expr: &Expr) -> ValueType {
     }
 }
 
+/// What an expression does, in PromQL's words where there are some.
+fn operator(expr: &Expr) -> &'static str {
+    match &expr.kind {
+        ExprKind::Number { .. } => "number",
+        ExprKind::String(_) => "string",
+        ExprKind::Selector(_) => "select",
+        ExprKind::Range(_) => "range",
+        ExprKind::Subquery(_) => "subquery",
+        ExprKind::Call(c) => c.func.name,
+        ExprKind::Aggregate(a) => a.op.as_str(),
+        ExprKind::Binary(b) => b.op.as_str(),
+        ExprKind::Unary(UnaryOp::Plus, _) => "+",
+        ExprKind::Unary(UnaryOp::Minus, _) => "-",
+        ExprKind::Paren(inner) => operator(unwrapped(inner)),
+    }
+}
+
 /// Makes nodes; knows what the query says of time.
 pub(super) struct Planner<'a> {
     pub(super) options: &'a EngineOptions,
@@ -77,7 +94,7 @@ pub(super) struct Planner<'a> {
     /// The grid that is planned on.
     scope: Cell<usize>,
     scopes: RefCell<Vec<Scope>>,
-    parts: RefCell<Vec<Span>>,
+    parts: RefCell<Vec<Part>>,
 }
 
 /// How deep expressions may be nested: plans are walked recursively, and a
@@ -129,9 +146,9 @@ impl Around {
 
 impl Planner<'_> {
     /// The number of a further part.
-    fn part(&self, span: Span) -> PartId {
+    fn part(&self, span: Span, operator: &'static str) -> PartId {
         let mut parts = self.parts.borrow_mut();
-        parts.push(span);
+        parts.push(Part { span, operator });
         parts.len() - 1
     }
 
@@ -174,7 +191,7 @@ impl Planner<'_> {
                 Op::Number(v) => Op::Number(v),
                 _ => Op::Invariant(Box::new(inner)),
             };
-            let (part, scope) = (self.part(span), self.scope.get());
+            let (part, scope) = (self.part(span, "once"), self.scope.get());
             return Ok(Node { part, scope, span, value_type, grid, op });
         }
         self.plain(expr, grid, around)
@@ -218,7 +235,7 @@ impl Planner<'_> {
                 }
             }
         };
-        let (part, scope) = (self.part(expr.span), self.scope.get());
+        let (part, scope) = (self.part(expr.span, operator(expr)), self.scope.get());
         Ok(Node { part, scope, span: expr.span, value_type: value_type(expr), grid, op })
     }
 
@@ -251,7 +268,7 @@ impl Planner<'_> {
                 let RangeSelector { selector, selector_span: _, range } = &**r;
                 let VectorSelector { name: _, matchers, shift, extended, .. } = selector;
                 Ok(RangeSource {
-                    part: self.part(expr.span),
+                    part: self.part(expr.span, "range"),
                     scope: self.scope.get(),
                     lookup: self.times.lookup(shift)?,
                     range: self.times.duration(range, false)?,
@@ -312,7 +329,7 @@ impl Planner<'_> {
         let kind = ScopeKind::Subquery { offset, range: consumed };
         let plan = || self.boxed(inner, inner_grid, around.with_buckets());
         let from = RangeFrom::Subquery(self.within(inner_grid, kind, plan)?);
-        let (part, scope) = (self.part(span), self.scope.get());
+        let (part, scope) = (self.part(span, "subquery"), self.scope.get());
         let lookback = self.lookback;
         Ok(RangeSource { part, scope, lookup, range, extended: None, lookback, from })
     }
@@ -360,7 +377,8 @@ impl Planner<'_> {
         while let Some((expr, b, around)) = links.pop() {
             let right = self.node(&b.rhs, grid, around)?;
             let op = Self::binary(b, left, right)?;
-            let (part, scope, span) = (self.part(expr.span), self.scope.get(), expr.span);
+            let (part, scope) = (self.part(expr.span, operator(expr)), self.scope.get());
+            let span = expr.span;
             left = Node { part, scope, span, value_type: value_type(expr), grid, op };
         }
         Ok(left)

@@ -8,11 +8,15 @@
 mod build;
 mod calls;
 mod info;
+mod inputs;
 mod invariant;
+mod leaves;
 mod scope;
 mod time;
 
 pub(crate) use build::{changes_schema, plan};
+pub(crate) use inputs::Input;
+pub(crate) use leaves::Leaf;
 pub(crate) use scope::{Kind as ScopeKind, Scope};
 
 use varve_model::{Labels, Matcher, TimeRange};
@@ -88,11 +92,20 @@ impl Lookup {
 pub(crate) struct Plan {
     /// What it evaluates to.
     pub(crate) root: Node,
-    /// Where its parts stand in the query, by their numbers.
-    pub(crate) parts: Vec<Span>,
+    /// Its parts, by their numbers.
+    pub(crate) parts: Vec<Part>,
     /// The grids that it is evaluated on, the query's own first, each behind
     /// the one that it is evaluated for.
     pub(crate) scopes: Vec<Scope>,
+}
+
+/// What every part of a plan is known by.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Part {
+    /// Where it stands in the query.
+    pub(crate) span: Span,
+    /// What it does, in PromQL's words where there are some.
+    pub(crate) operator: &'static str,
 }
 
 /// A part of a plan, by its number.

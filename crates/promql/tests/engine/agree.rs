@@ -9,7 +9,7 @@ use varve_promql::value::{QueryValue, Value};
 
 use crate::store::{Budget, Memory, answer, ask, engine};
 
-const QUERIES: &[&str] = &[
+pub(crate) const QUERIES: &[&str] = &[
     "m",
     "m offset 90s",
     "m @ 600",

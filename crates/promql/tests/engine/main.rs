@@ -2,6 +2,7 @@
 //! back, and answers that do not depend on how they are asked for.
 
 mod agree;
+mod explain;
 mod judged;
 mod limits;
 mod names;

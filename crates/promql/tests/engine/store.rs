@@ -5,12 +5,14 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use futures::StreamExt;
 use futures::executor::block_on;
+use futures::future::{BoxFuture, FutureExt};
 use futures::stream::BoxStream;
-use varve_model::{ErrorKind, Series};
+use varve_model::{ErrorKind, Matcher, Series, TimeRange};
 use varve_promql::engine::{Cancel, Engine, EngineError, EngineOptions, Query};
 use varve_promql::parse::{Options, SequenceValue, parse_series_desc};
 use varve_promql::source::{
-    Charge, MemoryBudget, OverBudget, SelectRequest, SeriesBatch, SeriesSource, SourceError,
+    Charge, Estimate, MemoryBudget, OverBudget, SelectRequest, SeriesBatch, SeriesSource,
+    SourceError,
 };
 use varve_promql::value::QueryOutput;
 
@@ -82,6 +84,26 @@ impl SeriesSource for Memory {
             Ok(SeriesBatch::new(series, charge))
         };
         futures::stream::iter(batches).map(charged).boxed()
+    }
+
+    fn estimate(
+        &self,
+        matchers: Vec<Matcher>,
+        range: TimeRange,
+    ) -> BoxFuture<'static, Result<Estimate, SourceError>> {
+        if let Some(error) = &self.error {
+            return std::future::ready(Err(error.clone())).boxed();
+        }
+        let mut estimate = Estimate { requests: 1, ..Estimate::default() };
+        let fits = |s: &&Series| matchers.iter().all(|m| m.matches(s.labels.get(m.name())));
+        for s in self.series.iter().filter(fits) {
+            let times = s.floats.times.iter().chain(&s.histograms.times);
+            let samples = times.filter(|t| range.contains(**t)).count() as u64;
+            estimate.series += u64::from(samples > 0);
+            estimate.samples += samples;
+            estimate.bytes += 16 * samples;
+        }
+        std::future::ready(Ok(estimate)).boxed()
     }
 }
 

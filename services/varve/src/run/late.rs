@@ -11,7 +11,7 @@ use varve_api::{
     RequestRoom, SeriesExemplars, SeriesQuery, SeriesStream, WriteReply, WriteRequest, Writer,
 };
 use varve_model::{ErrorKind, Labels, Matcher, Metadata, TenantId, TimeRange};
-use varve_promql::{engine::EngineOptions, value::QueryValue};
+use varve_promql::{engine::EngineOptions, explain::PlanNode, value::QueryValue};
 
 /// A role, once it has started.
 pub(crate) struct Late<T: ?Sized> {
@@ -102,6 +102,14 @@ impl Querier for Late<dyn Querier> {
         query: RangeQuery,
     ) -> Result<Answer<QueryValue>, QueryError> {
         self.get()?.range(tenant, query).await
+    }
+
+    async fn explain(
+        &self,
+        tenant: TenantId,
+        query: RangeQuery,
+    ) -> Result<Answer<PlanNode>, QueryError> {
+        self.get()?.explain(tenant, query).await
     }
 
     fn read_limits(&self) -> ReadLimits {

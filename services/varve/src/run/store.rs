@@ -40,6 +40,13 @@ impl Store for Stores {
         dispatch!(self.select(request))
     }
 
+    async fn estimate(
+        &self,
+        request: Request<v1::EstimateRequest>,
+    ) -> Result<Response<v1::EstimateResponse>, Status> {
+        dispatch!(self.estimate(request))
+    }
+
     async fn series(
         &self,
         request: Request<v1::SeriesRequest>,

@@ -56,16 +56,21 @@ pub(crate) fn pieces<'a>(
     if grid.steps == 0 {
         return futures::stream::empty().boxed();
     }
-    match &source.from {
+    let pieces = match &source.from {
         RangeFrom::Series { matchers, stats_only: _, func } => {
             let hints = SelectHints { step: grid.step, func: *func, range: source.range };
             let range = source.fetch(&grid);
             let (matchers, budget) = (matchers.clone(), ctx.ledger.of(source.part));
-            let request = SelectRequest { matchers, range, hints, budget };
+            let (reads, uses) = (ctx.reads(source.part), ctx.uses(source.part));
+            let request = SelectRequest { matchers, range, hints, budget, reads, uses };
             let stream = ctx.source.select(request).map_ok(Piece::Stored);
             stream.map_err(EngineError::from).boxed()
         }
         RangeFrom::Subquery(node) => super::super::vector(ctx, node).map_ok(Piece::Rows).boxed(),
+    };
+    match ctx.meter(source.part) {
+        Some(meter) => meter.watch(pieces).boxed(),
+        None => pieces,
     }
 }
 
@@ -90,16 +95,19 @@ impl Piece {
             (Self::Rows(batch), RangeFrom::Subquery(node)) => {
                 let samples: u64 = batch.rows.iter().map(Row::samples).sum();
                 let hold = ctx.hold(samples.saturating_mul(16) as usize, samples)?;
+                if let Some(meter) = ctx.meter(source.part) {
+                    meter.count(batch.rows.len(), samples);
+                }
                 let of = |row| of_row(node.grid, row);
                 let series = batch.rows.into_iter().map(of).collect();
                 Ok(RangeBatch { series, _charge: None, _hold: hold })
             }
             (Self::Stored(batch), RangeFrom::Series { stats_only, .. }) => {
                 let Decoded { series, charge } = batch.decode()?;
-                let samples = series.iter().map(|s| s.len() as u64).sum();
+                let samples: u64 = series.iter().map(|s| s.len() as u64).sum();
                 let hold = ctx.hold(0, samples)?;
                 let range = source.fetch(&grid);
-                ctx.count_series(series.len());
+                ctx.count_read(source.part, series.len(), samples);
                 let of = |s: Series| {
                     let (labels, drop_name) = (s.labels, false);
                     let floats = without_stale(s.floats);

@@ -1,0 +1,170 @@
+//! Showing a plan: each part with what it is expected to cost, and what it
+//! did cost.
+//!
+//! What selectors read is asked of storage, which answers from its indexes.
+//! From there on up, series are counted as if no two became one, except where
+//! an operator leaves one series at most.
+
+use std::sync::Arc;
+
+use futures::future::try_join_all;
+
+use super::context::Context;
+use crate::ast::{AggregateOp, BinaryOp, Span, ValueType};
+use crate::engine::EngineError;
+use crate::explain::{Cost, PlanNode};
+use crate::plan::{Grid, Input, Node, Op, PartId, Plan, RangeSource};
+use crate::source::{Estimate, SeriesSource};
+
+/// Nanoseconds that reading a sample takes, decoding and merging included.
+/// This and the next were measured by `analyze` over blocks of 15 s.
+const SAMPLE_NANOS: f64 = 10.0;
+/// Nanoseconds that an operator takes for a series at one step.
+const CELL_NANOS: f64 = 6.0;
+/// Bytes of a sample in memory.
+const SAMPLE_BYTES: u64 = 16;
+/// Bytes of a series at one step.
+const CELL_BYTES: u64 = 8;
+/// Bytes of a series' labels, about.
+const LABELS_BYTES: u64 = 256;
+
+/// What storage says of the selectors of a plan, by part.
+pub(crate) struct Estimates(Vec<Option<Estimate>>);
+
+impl Estimates {
+    /// Asks storage, of all selectors at once.
+    pub(crate) async fn ask(
+        plan: &Plan,
+        source: &Arc<dyn SeriesSource>,
+    ) -> Result<Self, EngineError> {
+        let asked = plan.leaves().into_iter().map(|leaf| async move {
+            let estimate = source.estimate(leaf.matchers.to_vec(), leaf.range).await?;
+            Ok::<_, EngineError>((leaf.part, estimate))
+        });
+        let mut all = vec![None; plan.parts.len()];
+        for (part, estimate) in try_join_all(asked).await? {
+            all[part] = Some(estimate);
+        }
+        Ok(Self(all))
+    }
+}
+
+/// A plan that is being shown.
+pub(crate) struct Show<'a> {
+    pub(crate) text: &'a str,
+    pub(crate) plan: &'a Plan,
+    pub(crate) estimates: &'a Estimates,
+    /// The evaluation, when there was one.
+    pub(crate) measured: Option<&'a Context<'a>>,
+}
+
+impl Show<'_> {
+    /// The whole plan.
+    pub(crate) fn root(&self) -> PlanNode {
+        self.node(&self.plan.root)
+    }
+
+    fn node(&self, node: &Node) -> PlanNode {
+        let of = |input| match input {
+            Input::Node(input) => self.node(input),
+            Input::Range(source) => self.range(source, node.grid),
+        };
+        let parts: Vec<PlanNode> = node.inputs().into_iter().map(of).collect();
+        let series = series_at_most(node, &parts);
+        self.part((node.part, node.span), node.grid.steps, series, parts)
+    }
+
+    fn range(&self, source: &RangeSource, grid: Grid) -> PlanNode {
+        let parts: Vec<PlanNode> =
+            source.subquery().map(|node| self.node(node)).into_iter().collect();
+        let (series, span) = (most(&parts), self.plan.parts[source.part].span);
+        self.part((source.part, span), grid.steps, series, parts)
+    }
+
+    fn part(
+        &self,
+        (part, span): (PartId, Span),
+        steps: usize,
+        series: u64,
+        parts: Vec<PlanNode>,
+    ) -> PlanNode {
+        let within: f64 = parts.iter().map(|p| p.estimated.seconds).sum();
+        let read = self.estimates.0[part];
+        let Estimate { series, samples, bytes, requests } = read.unwrap_or_else(|| {
+            let samples = series.saturating_mul(steps as u64);
+            Estimate { series, samples, bytes: 0, requests: 0 }
+        });
+        let cells = series.saturating_mul(steps as u64);
+        let of_samples = if read.is_some() { samples } else { 0 };
+        let memory = bytes
+            .saturating_add(of_samples.saturating_mul(SAMPLE_BYTES))
+            .saturating_add(cells.saturating_mul(CELL_BYTES))
+            .saturating_add(series.saturating_mul(LABELS_BYTES));
+        let nanos = of_samples as f64 * SAMPLE_NANOS + cells as f64 * CELL_NANOS;
+        let seconds = within + nanos / 1e9;
+        PlanNode {
+            operator: self.plan.parts[part].operator,
+            span,
+            text: self
+                .text
+                .get(span.start as usize..span.end as usize)
+                .unwrap_or_default()
+                .to_owned(),
+            steps,
+            estimated: Cost { series, samples, bytes, requests, memory, seconds },
+            measured: self.measured.and_then(|ctx| ctx.cost(part)),
+            parts,
+        }
+    }
+}
+
+/// The largest number of series that any part can have.
+fn most(parts: &[PlanNode]) -> u64 {
+    parts.iter().map(|p| p.estimated.series).max().unwrap_or(1)
+}
+
+/// How many series a part can pass on.
+fn series_at_most(node: &Node, parts: &[PlanNode]) -> u64 {
+    let one = match &node.op {
+        Op::Nothing | Op::Unused(_) => return 0,
+        Op::Absent(..) | Op::AbsentOverTime(..) | Op::VectorOf(_) | Op::Date(_, None) => true,
+        Op::Aggregate(a) if a.op == AggregateOp::CountValues => {
+            return most(parts).saturating_mul(node.grid.steps as u64);
+        }
+        Op::Aggregate(a) => {
+            let one_a_group = !matches!(
+                a.op,
+                AggregateOp::Topk
+                    | AggregateOp::Bottomk
+                    | AggregateOp::Limitk
+                    | AggregateOp::LimitRatio
+            );
+            one_a_group && a.grouping.is_empty() && !a.without
+        }
+        Op::HistogramQuantiles(_, _, quantiles) => {
+            return most(parts).saturating_mul(quantiles.len() as u64);
+        }
+        Op::VectorBinary(_) | Op::VectorScalar(_) if joins(node) => {
+            return parts.iter().map(|p| p.estimated.series).fold(0, u64::saturating_add);
+        }
+        _ => node.value_type == ValueType::Scalar || node.value_type == ValueType::String,
+    };
+    if one { 1 } else { most(parts) }
+}
+
+/// Whether some operator of a chain passes on series of both its sides.
+fn joins(mut node: &Node) -> bool {
+    loop {
+        node = match &node.op {
+            Op::VectorBinary(b) => {
+                let filled = b.matching.fill_left.is_some() || b.matching.fill_right.is_some();
+                if b.op == BinaryOp::Or || filled {
+                    return true;
+                }
+                &b.lhs
+            }
+            Op::VectorScalar(b) => &b.vector,
+            _ => return false,
+        };
+    }
+}

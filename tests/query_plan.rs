@@ -1,0 +1,95 @@
+//! Plans that are shown, over recent and over shipped data.
+
+use serde_json::Value;
+use varve_tests::client::{Client, V1};
+use varve_tests::flood::long;
+use varve_tests::http::get;
+use varve_tests::traffic::T0;
+use varve_tests::varve::Varve;
+
+const BINARY: &str = env!("CARGO_BIN_EXE_varve");
+const SERIES: usize = 5;
+const SAMPLES: usize = 900;
+const QUERY: &str = "sum(rate(load[1m])) + sum(load) > bool 0";
+
+#[test]
+fn estimates_come_from_indexes_and_measures_from_the_evaluation() {
+    let dir = tempfile::tempdir().expect("make a folder");
+    let varve = Varve::new(BINARY, "varve", dir.path()).started();
+    let client = Client::new("anonymous", std::time::Duration::from_secs(60));
+    let answer = client.write(&varve.write_url(), V1, long("load", (SERIES, SAMPLES), T0));
+    assert_eq!(answer.status / 100, 2, "{}", answer.body);
+
+    check(&varve, "recent");
+    read_once(&varve);
+    varve.ship();
+    check(&varve, "shipped");
+    read_once(&varve);
+}
+
+/// Selectors that ask for the same share one read.
+fn read_once(varve: &Varve) {
+    let requests = |query: &str| {
+        let time = (T0 / 1000 + SAMPLES as i64).to_string();
+        let params = [("query", query), ("time", &time), ("analyze", "true")];
+        let answer = get(&varve.url("/api/v1/query"), &params);
+        assert_eq!(answer.status, 200, "{query}: {}", answer.body);
+        let data = answer.json()["data"].take();
+        assert_eq!(data["result"].as_array().map(Vec::len), Some(SERIES), "{query}");
+        sum(&data["analysis"], "requests")
+    };
+    let alone = requests("load");
+    assert!(alone >= 1);
+    for query in ["load / (load + load)", "rate(load[5m]) + rate(load[5m])"] {
+        assert_eq!(requests(query), alone, "{query}");
+    }
+    assert_eq!(requests("load + load offset 1m"), 2 * alone);
+}
+
+/// What all parts of a plan have measured.
+fn sum(part: &Value, what: &str) -> u64 {
+    let parts = part["parts"].as_array().into_iter().flatten();
+    part["measured"][what].as_u64().unwrap_or(0) + parts.map(|p| sum(p, what)).sum::<u64>()
+}
+
+/// Asks for the plan, for the plan with the answer, and for the answer alone.
+fn check(varve: &Varve, place: &str) {
+    let (start, end) = (T0 / 1000 + 120, T0 / 1000 + SAMPLES as i64 + 60);
+    let (start, end) = (start.to_string(), end.to_string());
+    let ask = |more: &[(&str, &str)]| -> Value {
+        let params = [("query", QUERY), ("start", &start), ("end", &end), ("step", "60")];
+        let answer = get(&varve.url("/api/v1/query_range"), &[&params, more].concat());
+        assert_eq!(answer.status, 200, "{place} {more:?}: {}", answer.body);
+        answer.json()["data"].take()
+    };
+    let plain = ask(&[]);
+    let explained = ask(&[("explain", "true")]);
+    let mut analyzed = ask(&[("analyze", "true")]);
+    assert_eq!(explained.as_object().map(serde_json::Map::len), Some(1), "{explained}");
+    let analysis = analyzed.as_object_mut().and_then(|data| data.remove("analysis"));
+    let analysis = analysis.unwrap_or_default();
+    assert_eq!(analyzed, plain, "{place}");
+    let paths = ["/parts/0/parts/0/parts/0", "/parts/1/parts/0"];
+    for (path, operator) in paths.into_iter().zip(["range", "select"]) {
+        let of = |tree: &Value| tree.pointer(path).cloned().unwrap_or_default();
+        let (alone, leaf) = (of(&explained["explain"]), of(&analysis));
+        assert_eq!(leaf["operator"], operator, "{place}: {analysis:#}");
+        assert_eq!(alone["estimated"], leaf["estimated"], "{place}");
+        assert!(alone["measured"].is_null(), "{place}: {alone}");
+        let number = |kind: &str, what: &str| {
+            leaf[kind][what].as_f64().unwrap_or_else(|| panic!("{place}: {kind} {what} of {leaf}"))
+        };
+        for kind in ["estimated", "measured"] {
+            assert!(number(kind, "bytes") > 0.0, "{place}: {leaf:#}");
+            assert!(number(kind, "requests") >= 1.0, "{place}: {leaf:#}");
+            assert!(number(kind, "memoryBytes") > 0.0, "{place}: {leaf:#}");
+            assert!(number(kind, "seconds") > 0.0, "{place}: {leaf:#}");
+        }
+        // What was shipped lies in the head for some minutes more, and counts twice.
+        let twice = if place == "shipped" { 2.0 } else { 1.0 };
+        assert_eq!(number("measured", "series"), SERIES as f64, "{place}: {leaf:#}");
+        assert_eq!(number("estimated", "series"), twice * SERIES as f64, "{place}: {leaf:#}");
+        let (estimated, measured) = (number("estimated", "samples"), number("measured", "samples"));
+        assert!((estimated / measured / twice - 1.0).abs() <= 0.05, "{place}: {leaf:#}");
+    }
+}
