@@ -11,7 +11,6 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 use varve_runtime::{Clock, SystemClock};
 use varve_tests::client::Client;
-use varve_tests::process::Process;
 use varve_tests::remote_write::{body, send, series};
 use varve_tests::varve::Varve;
 
@@ -83,13 +82,6 @@ fn repeat(bucket: &Path, now: i64) {
     assert!(said.contains("lists 10001 blocks"), "{said}");
 }
 
-/// CPU seconds of a process so far.
-fn cpu(process: &Process) -> f64 {
-    let stat = std::fs::read_to_string(format!("/proc/{}/stat", process.pid())).expect("read");
-    let fields = stat.rsplit(") ").next().expect("fields").split(' ');
-    fields.skip(11).take(2).map(|n| n.parse::<f64>().expect("ticks")).sum::<f64>() / 100.0
-}
-
 #[test]
 fn label_calls_over_ten_thousand_blocks() {
     let dir = tempfile::tempdir().expect("make a folder");
@@ -124,9 +116,9 @@ fn label_calls_over_ten_thousand_blocks() {
         ("series", &[one], 40, 25.0),
     ];
     for (route, params, want, most) in cases {
-        let (begun, before) = (Instant::now(), cpu(varve.process()));
+        let (begun, before) = (Instant::now(), varve.process().cpu());
         let answer = client.get(&varve.url(&format!("/api/v1/{route}")), params);
-        let took = cpu(varve.process()) - before;
+        let took = (varve.process().cpu() - before).as_secs_f64();
         let results = answer.json()["data"].as_array().map_or(0, Vec::len);
         let name = format!("{route} {params:?}");
         eprintln!("{name}: {results} results, {took:.2} s of CPU, {:?}", begun.elapsed());

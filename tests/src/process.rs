@@ -43,6 +43,12 @@ impl Process {
         self.status_bytes("VmRSS")
     }
 
+    /// CPU time that all its threads have taken so far, those that have ended
+    /// included, to ten milliseconds.
+    pub fn cpu(&self) -> Duration {
+        cpu_of(self.pid())
+    }
+
     fn status_bytes(&self, key: &str) -> u64 {
         let path = format!("/proc/{}/status", self.pid());
         let text = std::fs::read_to_string(&path).unwrap_or_default();
@@ -102,6 +108,14 @@ impl Drop for Process {
             tail.iter().rev().for_each(|l| eprintln!("{l}"));
         }
     }
+}
+
+/// CPU time that a process has taken, see [`Process::cpu`].
+pub fn cpu_of(pid: u32) -> Duration {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).expect("read its stat");
+    let fields = stat.rsplit(") ").next().expect("fields").split(' ');
+    let ticks = fields.skip(11).take(2).map(|n| n.parse::<u64>().expect("ticks"));
+    Duration::from_millis(10 * ticks.sum::<u64>())
 }
 
 /// A port on loopback that was free a moment ago and that no outgoing

@@ -5,9 +5,13 @@
 //! Whoever calls it gives the series, the memory budget, and a token that
 //! ends the query when its time is up.
 
+use std::future::poll_fn;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
+use std::task::Poll;
 
+use futures::future::{self, Either};
+use futures::task::AtomicWaker;
 use varve_model::ErrorKind;
 
 use crate::explain::PlanNode;
@@ -129,11 +133,18 @@ impl From<OverBudget> for EngineError {
     }
 }
 
-/// Ends a query from outside. Clones share one state.
+/// Ends a query from outside. Clones share one state, and are for one query.
 ///
-/// The engine looks at it between batches, and often within long ones.
+/// A query that waits for its series ends at once. One that computes looks at
+/// it after every few milliseconds of work at the latest.
 #[derive(Clone, Debug, Default)]
-pub struct Cancel(Arc<AtomicU8>);
+pub struct Cancel(Arc<Ended>);
+
+#[derive(Debug, Default)]
+struct Ended {
+    why: AtomicU8,
+    waits: AtomicWaker,
+}
 
 const CANCELED: u8 = 1;
 const EXPIRED: u8 = 2;
@@ -141,17 +152,31 @@ const EXPIRED: u8 = 2;
 impl Cancel {
     /// Ends the query because nobody waits for it any more.
     pub fn cancel(&self) {
-        self.0.store(CANCELED, Ordering::Relaxed);
+        self.end(CANCELED);
     }
 
     /// Ends the query because its time is up.
     pub fn expire(&self) {
-        self.0.store(EXPIRED, Ordering::Relaxed);
+        self.end(EXPIRED);
+    }
+
+    fn end(&self, why: u8) {
+        self.0.why.store(why, Ordering::Release);
+        self.0.waits.wake();
+    }
+
+    /// Waits until the query is ended.
+    async fn ended(&self) -> EngineError {
+        poll_fn(|context| {
+            self.0.waits.register(context.waker());
+            self.check().map_or_else(Poll::Ready, |()| Poll::Pending)
+        })
+        .await
     }
 
     /// An error when the query was ended.
     pub fn check(&self) -> Result<(), EngineError> {
-        match self.0.load(Ordering::Relaxed) {
+        match self.0.why.load(Ordering::Acquire) {
             0 => Ok(()),
             EXPIRED => Err(EngineError {
                 kind: ErrorKind::Timeout,
@@ -198,7 +223,12 @@ impl Engine {
     ) -> Result<QueryOutput, EngineError> {
         cancel.check()?;
         let expr = parse::parse_expr(&query.text, &self.options.parse)?;
-        crate::eval::run(&self.options, query, &expr, source, budget, cancel).await
+        let ended = cancel.clone();
+        let work = crate::eval::run(&self.options, query, &expr, source, budget, cancel);
+        match future::select(Box::pin(work), Box::pin(ended.ended())).await {
+            Either::Left((output, _)) => output,
+            Either::Right((error, _)) => Err(error),
+        }
     }
 
     /// Plans one query and estimates what it would cost, without reading a

@@ -11,6 +11,7 @@ mod eval;
 pub mod explain;
 pub mod functions;
 mod number;
+pub mod order;
 pub mod parse;
 mod plan;
 pub mod print;

@@ -6,8 +6,9 @@ use std::sync::Arc;
 use futures::future::{BoxFuture, FutureExt, Shared};
 use futures::stream::{self, BoxStream, StreamExt, TryStreamExt};
 use parking_lot::Mutex;
-use varve_block::{EncodedChunk, EncodedSeries, merge::merge_chunks};
+use varve_block::{ChunkKind, EncodedChunk, EncodedSeries, merge::merge_chunks};
 use varve_model::{LabelMap, Labels, Matcher, Series, TimeRange};
+use varve_promql::order::sorted;
 use varve_promql::source::{
     Charge, Decoded, Estimate, MemoryBudget, Reads, SelectRequest, SeriesBatch, SeriesSource,
     SourceError,
@@ -17,6 +18,12 @@ use varve_wire::{convert, v1};
 use crate::frames::read_frame;
 use crate::gather::{Ask, Part};
 use crate::{QueryError, Session};
+
+/// Series that are sorted in before it is looked whether anybody waits: a read
+/// that nobody waits for ends wherever it waits itself.
+const SERIES_IN_ONE_GO: usize = 1 << 12;
+/// How many floats a histogram is work for, about.
+const HISTOGRAM_WORK: usize = 16;
 
 impl Session {
     /// The session as the engine's source.
@@ -137,6 +144,8 @@ impl Session {
                 let mut charge = Charge::take(&budget, 0)?;
                 let (mut series, mut released_at) = (Vec::new(), 0);
                 while let Some(frame) = frames.message().await.map_err(failed)? {
+                    // Frames may come faster than they are read.
+                    tokio::task::yield_now().await;
                     released_at = frame.header.as_ref().map_or(released_at, |h| h.released_at);
                     let read = read_frame(frame)?;
                     let bytes = read.iter().map(EncodedSeries::memory).sum();
@@ -155,7 +164,10 @@ impl Session {
         let mut charges = Vec::with_capacity(parts.len());
         for (series, charge) in parts {
             charges.push(charge);
-            for s in series {
+            for (i, s) in series.into_iter().enumerate() {
+                if i.is_multiple_of(SERIES_IN_ONE_GO) {
+                    tokio::task::yield_now().await;
+                }
                 self.reader.metrics.series.inc();
                 let bytes: usize = s.chunks.iter().map(|c| c.values.len()).sum();
                 self.reader.metrics.chunk_bytes.inc_by(bytes as u64);
@@ -165,8 +177,9 @@ impl Session {
         // In one order for all selects: what depends on order (`limitk`, ties, the
         // last digit of a sum) is the same whenever it is asked, and within one
         // query.
-        let mut series: Vec<_> = by_labels.into_iter().collect();
-        series.sort_unstable_by(|(a, _), (b, _)| a.cmp(b));
+        let pause = || tokio::task::yield_now().map(Ok::<_, QueryError>);
+        let series: Vec<_> = by_labels.into_iter().collect();
+        let series = sorted(series, |a, b| a.0.cmp(&b.0), pause).await?;
         Ok(Gathered { series, _charges: charges })
     }
 }
@@ -184,7 +197,7 @@ impl Gathered {
             let (first, mut samples) = (next, 0);
             while samples < limit {
                 let Some((_, chunks)) = self.series.get(next) else { break };
-                samples += chunks.iter().map(|c| c.count as usize).sum::<usize>();
+                samples += chunks.iter().map(work).sum::<usize>();
                 next += 1;
             }
             let (gathered, budget, some) = (Arc::clone(&self), Arc::clone(&budget), first..next);
@@ -192,6 +205,15 @@ impl Gathered {
                 SeriesBatch::later(move || Ok(decode(&gathered.series[some], range, &budget)?))
             })
         })
+    }
+}
+
+/// What it takes to decode a chunk, in floats.
+fn work(chunk: &EncodedChunk) -> usize {
+    let count = chunk.count as usize;
+    match chunk.kind {
+        ChunkKind::Float => count,
+        ChunkKind::Histogram => HISTOGRAM_WORK * count,
     }
 }
 

@@ -199,9 +199,16 @@ impl<'a> Context<'a> {
 
     /// Charges for rows that were just made. Rows without samples are dropped.
     pub(crate) fn batch(&self, mut rows: Vec<Row>) -> Result<Batch, EngineError> {
-        rows.retain(|row| !row.is_empty());
-        let bytes = rows.iter().map(Row::memory).sum();
-        let samples = rows.iter().map(Row::samples).sum();
+        let (mut bytes, mut samples) = (0, 0);
+        rows.retain(|row| {
+            let kept = self.check().is_ok() && !row.is_empty();
+            if kept {
+                bytes += row.memory();
+                samples += row.samples();
+            }
+            kept
+        });
+        self.check()?;
         Ok(Batch { hold: self.hold(bytes, samples)?, rows })
     }
 

@@ -195,12 +195,13 @@ fn invariant<'a>(ctx: &'a Context<'a>, node: &'a Node, inner: &'a Node) -> Batch
     let stream = vector(ctx, inner).and_then(move |batch| async move {
         let _room = ctx.room(batch.rows.len(), steps)?;
         let rows = batch.rows.iter().map(|once| {
+            ctx.check()?;
             let mut row = Row::empty(once.labels.clone(), steps);
             row.drop_name = once.drop_name;
             (0..steps).for_each(|step| row.set(step, once.cell(0)));
-            row
+            Ok(row)
         });
-        ctx.batch(rows.collect())
+        ctx.batch(rows.collect::<Result<_, EngineError>>()?)
     });
     stream.boxed()
 }

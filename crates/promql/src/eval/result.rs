@@ -1,6 +1,7 @@
 //! From the top of the plan to the answer: names dropped that were to be
 //! dropped, equal series made one, a matrix sorted by labels.
 
+use std::future::ready;
 use std::sync::Arc;
 
 use varve_model::{FloatSamples, HistogramSamples, Labels, Series};
@@ -12,6 +13,7 @@ use super::scalar::scalar;
 use super::stream::{SAME_LABELS, merge_same};
 use crate::ast::ValueType;
 use crate::engine::{EngineError, Query};
+use crate::order::sorted;
 use crate::plan::{Grid, Node, Op};
 use crate::value::{InstantSample, QueryValue, Value};
 
@@ -50,7 +52,10 @@ pub(crate) async fn value(
                 true => {
                     QueryValue::Vector(rows.iter().filter_map(|r| sample(r, time_ms)).collect())
                 }
-                false => matrix(rows.into_iter().map(|r| series(node.grid, r)).collect()),
+                false => {
+                    let of = |row| ctx.check().map(|()| series(node.grid, row));
+                    matrix(ctx, rows.into_iter().map(of).collect::<Result<_, _>>()?).await?
+                }
             })
         }
         ValueType::Matrix => {
@@ -58,7 +63,8 @@ pub(crate) async fn value(
                 return Err(EngineError::invalid("expected a range vector"));
             };
             let (all, _hold) = range::matrix(ctx, node, source).await?;
-            Ok(matrix(all.into_iter().map(of_range).collect::<Result<_, _>>().and_then(unique)?))
+            let all = all.into_iter().map(of_range).collect::<Result<_, _>>().and_then(unique)?;
+            matrix(ctx, all).await
         }
     }
 }
@@ -109,8 +115,8 @@ fn unique(all: Vec<Series>) -> Result<Vec<Series>, EngineError> {
     }
 }
 
-fn matrix(mut all: Vec<Series>) -> QueryValue {
+async fn matrix(ctx: &Context<'_>, mut all: Vec<Series>) -> Result<QueryValue, EngineError> {
     all.retain(|s| !s.is_empty());
-    all.sort_by(|a, b| a.labels.cmp(&b.labels));
-    QueryValue::Matrix(all)
+    let order = |a: &Series, b: &Series| a.labels.cmp(&b.labels);
+    Ok(QueryValue::Matrix(sorted(all, order, || ready(ctx.check())).await?))
 }

@@ -49,6 +49,7 @@ pub(crate) fn rows<'a>(
         let samples = all.iter().map(|s| s.len() as u64).sum();
         ctx.count_read(node.part, all.len(), samples);
         for mut series in all {
+            ctx.check()?;
             if select.stats_only {
                 series.histograms = stats(series.histograms, select.fetch(&grid));
             }

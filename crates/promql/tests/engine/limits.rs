@@ -1,8 +1,15 @@
 //! Limits, cancellation, and errors of others.
 
-use varve_model::ErrorKind;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::executor::block_on;
+use futures::future::BoxFuture;
+use futures::stream::BoxStream;
+use futures::{FutureExt, StreamExt};
+use varve_model::{ErrorKind, Matcher, TimeRange};
 use varve_promql::engine::{Cancel, Engine, EngineOptions, Query};
-use varve_promql::source::SourceError;
+use varve_promql::source::{Estimate, SelectRequest, SeriesBatch, SeriesSource, SourceError};
 
 use crate::store::{Budget, Memory, answer, ask, engine, series};
 
@@ -59,6 +66,40 @@ fn a_query_ends_when_it_is_told_to() {
     let timeout = end(Cancel::expire);
     assert_eq!(timeout.kind, ErrorKind::Timeout);
     assert!(timeout.message.starts_with("query timed out"), "{timeout}");
+}
+
+/// A source that never answers.
+struct Silent;
+
+impl SeriesSource for Silent {
+    fn select(&self, _: SelectRequest) -> BoxStream<'static, Result<SeriesBatch, SourceError>> {
+        futures::stream::pending().boxed()
+    }
+
+    fn estimate(
+        &self,
+        _: Vec<Matcher>,
+        _: TimeRange,
+    ) -> BoxFuture<'static, Result<Estimate, SourceError>> {
+        std::future::pending().boxed()
+    }
+}
+
+#[test]
+fn a_query_that_waits_for_its_series_ends_when_it_is_told_to() {
+    for text in ["a", "sum(rate(a[1m]))", "a or b", "topk(1, a)", "scalar(a)", "a[1m]"] {
+        let cancel = Cancel::default();
+        let from_outside = cancel.clone();
+        let later = std::thread::spawn(move || {
+            std::thread::sleep(Duration::from_millis(10));
+            from_outside.expire();
+        });
+        let query = Query::instant(text, 60_000);
+        let (engine, budget) = (engine(false), Budget::new(1 << 20));
+        let answer = block_on(engine.run(&query, Arc::new(Silent), budget, cancel));
+        assert_eq!(answer.unwrap_err().kind, ErrorKind::Timeout, "{text}");
+        later.join().expect("ends it");
+    }
 }
 
 #[test]

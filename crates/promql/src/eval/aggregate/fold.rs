@@ -76,6 +76,7 @@ impl<'a, F: Fold> Folds<'a, F> {
         for ((labels, drop_name), state) in labels.into_iter().zip(self.states) {
             let mut row = Row::empty(labels, self.scope.steps);
             row.drop_name = drop_name;
+            self.scope.ctx.check()?;
             self.fold.finish(&self.scope, state, &mut row)?;
             rows.push(row);
         }

@@ -55,8 +55,8 @@ async fn fold<F: Fold>(
     let mut stream = super::vector(ctx, &a.arg);
     while let Some(batch) = stream.next().await {
         let batch = batch?;
-        ctx.check()?;
         for row in &batch.rows {
+            ctx.check()?;
             let (group, new) = groups.of(row);
             if new {
                 hold.merge(ctx.hold(F::memory(steps) + row.labels.memory(), 0)?);

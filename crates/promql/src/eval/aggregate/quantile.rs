@@ -27,6 +27,7 @@ pub(super) async fn aggregate(
     let mut groups = Groups::new(a);
     let mut members: Vec<Vec<usize>> = Vec::new();
     for (i, row) in rows.iter().enumerate() {
+        ctx.check()?;
         let (group, _) = groups.of(row);
         members.resize_with(groups.len(), Vec::new);
         members[group].push(i);
@@ -40,10 +41,10 @@ pub(super) async fn aggregate(
     let mut out = Vec::with_capacity(groups.len());
     let mut scratch = Vec::new();
     for ((labels, drop_name), members) in groups.into_labels().into_iter().zip(members) {
-        ctx.check()?;
         let mut row = Row::empty(labels, steps);
         row.drop_name = drop_name;
         for step in 0..steps {
+            ctx.check()?;
             scratch.clear();
             let values = members.iter().map(|i| rows[*i].floats[step]);
             scratch.extend(values.filter(|v| !is_absent(*v)));

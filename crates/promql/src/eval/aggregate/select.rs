@@ -42,6 +42,7 @@ pub(super) async fn aggregate(
     let mut groups = Groups::new(a);
     let mut members: Vec<Vec<usize>> = Vec::new();
     for (i, row) in rows.iter().enumerate() {
+        ctx.check()?;
         let (group, _) = groups.of(row);
         members.resize_with(groups.len(), Vec::new);
         members[group].push(i);
@@ -49,12 +50,12 @@ pub(super) async fn aggregate(
     let mut kept = Kept { order: Vec::new(), out: rows.iter().map(|_| None).collect() };
     let steps = node.grid.steps;
     for members in &members {
-        ctx.check()?;
         if ratio {
-            by_ratio(&rows, members, &params, &mut kept, steps);
+            by_ratio(ctx, &rows, members, &params, &mut kept)?;
             continue;
         }
         for step in 0..steps {
+            ctx.check()?;
             let k = params.at(step).min(rows.len() as f64) as usize;
             if params.at(step) >= 1.0 {
                 let chosen = match a.op {
@@ -167,17 +168,25 @@ fn best(
 }
 
 /// Keeps the members whose hash lies within the ratio.
-fn by_ratio(rows: &[Row], members: &[usize], ratios: &Scalars, kept: &mut Kept, steps: usize) {
+fn by_ratio(
+    ctx: &Context<'_>,
+    rows: &[Row],
+    members: &[usize],
+    ratios: &Scalars,
+    kept: &mut Kept,
+) -> Result<(), EngineError> {
     for i in members {
+        ctx.check()?;
         let offset = rows[*i].labels.hash64() as f64 / u64::MAX as f64;
-        for step in 0..steps {
-            let ratio = ratios.at(step).clamp(-1.0, 1.0);
+        for (step, ratio) in ratios.values().iter().enumerate() {
+            let ratio = ratio.clamp(-1.0, 1.0);
             let within = if ratio >= 0.0 { offset < ratio } else { offset >= 1.0 + ratio };
             if ratio != 0.0 && within && rows[*i].has(step) {
                 kept.keep(rows, *i, step);
             }
         }
     }
+    Ok(())
 }
 
 #[cfg(test)]

@@ -50,8 +50,8 @@ fn apply_scalar(
     scalars: &Scalars,
     mut batch: Batch,
 ) -> Result<Batch, EngineError> {
-    ctx.check()?;
     for row in &mut batch.rows {
+        ctx.check()?;
         for step in 0..row.floats.len() {
             let cell = row.cell(step);
             let s = Cell::Float(scalars.at(step));

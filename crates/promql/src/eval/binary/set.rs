@@ -13,21 +13,34 @@ use crate::plan::{Grid, VectorBinary};
 /// At which steps a side has a series, by the labels matched on.
 type Presence = LabelMap<Vec<bool>>;
 
-fn presence(rows: &[Row], b: &VectorBinary, steps: usize) -> Presence {
+fn presence(
+    ctx: &Context<'_>,
+    rows: &[Row],
+    b: &VectorBinary,
+    steps: usize,
+) -> Result<Presence, EngineError> {
     let mut all = Presence::default();
     for row in rows {
+        ctx.check()?;
         let steps_of =
             all.entry(signature(&row.labels, &b.matching)).or_insert_with(|| vec![false; steps]);
         for (step, present) in steps_of.iter_mut().enumerate() {
             *present |= row.has(step);
         }
     }
-    all
+    Ok(all)
 }
 
 /// Keeps the samples of `rows` whose partner's presence is `wanted`.
-fn filter(rows: &mut Vec<Row>, b: &VectorBinary, other: &Presence, wanted: bool) {
+fn filter(
+    ctx: &Context<'_>,
+    rows: &mut Vec<Row>,
+    b: &VectorBinary,
+    other: &Presence,
+    wanted: bool,
+) -> Result<(), EngineError> {
     for row in rows.iter_mut() {
+        ctx.check()?;
         let partner = other.get(&signature(&row.labels, &b.matching));
         for step in 0..row.floats.len() {
             if partner.is_some_and(|p| p[step]) != wanted {
@@ -36,6 +49,7 @@ fn filter(rows: &mut Vec<Row>, b: &VectorBinary, other: &Presence, wanted: bool)
         }
     }
     rows.retain(|r| !r.is_empty());
+    Ok(())
 }
 
 /// The rows of a set operator.
@@ -48,11 +62,12 @@ pub(super) fn combine(
 ) -> Result<Vec<Row>, EngineError> {
     ctx.check()?;
     let _room = ctx.room(lhs.len() + rhs.len(), grid.steps.div_ceil(8))?;
+    let presence = |rows: &[Row]| presence(ctx, rows, b, grid.steps);
     match b.op {
-        BinaryOp::And => filter(&mut lhs, b, &presence(&rhs, b, grid.steps), true),
-        BinaryOp::Unless => filter(&mut lhs, b, &presence(&rhs, b, grid.steps), false),
+        BinaryOp::And => filter(ctx, &mut lhs, b, &presence(&rhs)?, true)?,
+        BinaryOp::Unless => filter(ctx, &mut lhs, b, &presence(&rhs)?, false)?,
         _ => {
-            filter(&mut rhs, b, &presence(&lhs, b, grid.steps), false);
+            filter(ctx, &mut rhs, b, &presence(&lhs)?, false)?;
             lhs.append(&mut rhs);
             // An instant vector is checked once names have been dropped.
             if !(grid.is_instant() && ctx.options.delayed_name_removal) {

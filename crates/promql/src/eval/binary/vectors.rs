@@ -81,8 +81,7 @@ pub(super) fn combine(
     };
     let mut rows = Vec::with_capacity(many.len());
     for (matched, group) in combine.groups() {
-        ctx.check()?;
-        combine.group(&matched, &group, &mut rows);
+        combine.group(ctx, &matched, &group, &mut rows)?;
     }
     if let Some((_, _, message)) = combine.failure {
         return Err(EngineError::execution(message));
@@ -128,7 +127,13 @@ impl Combine<'_> {
     }
 
     /// Pairs the series of one group and evaluates the pairs.
-    fn group(&mut self, matched: &Labels, group: &Group, rows: &mut Vec<Row>) {
+    fn group(
+        &mut self,
+        ctx: &Context<'_>,
+        matched: &Labels,
+        group: &Group,
+        rows: &mut Vec<Row>,
+    ) -> Result<(), EngineError> {
         self.check_one(matched, group);
         let pairs = self.pairs(matched, group);
         // What is matched at each step: anything (one to one), or these labels.
@@ -138,6 +143,7 @@ impl Combine<'_> {
         let mut same: HashMap<&Labels, Vec<bool>> = HashMap::new();
         let twins = |p: &Pair| pairs.iter().filter(|q| q.labels == p.labels).count() > 1;
         for (order, pair) in pairs.iter().enumerate() {
+            ctx.check()?;
             let track = !one_to_one && group.many.len() > 1 && twins(pair);
             let mut row = Row::empty(pair.labels.clone(), steps);
             row.drop_name = self.b.return_bool;
@@ -170,6 +176,7 @@ impl Combine<'_> {
             }
             rows.push(row);
         }
+        Ok(())
     }
 
     /// The one side has to be unique at every step.

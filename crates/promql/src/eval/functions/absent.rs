@@ -22,6 +22,7 @@ pub(crate) async fn absent(
     let mut stream = crate::eval::vector(ctx, arg);
     while let Some(batch) = stream.next().await {
         for r in &batch?.rows {
+            ctx.check()?;
             (0..steps).filter(|s| r.has(*s)).for_each(|s| row.clear(s));
         }
     }

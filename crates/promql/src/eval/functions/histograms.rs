@@ -27,9 +27,9 @@ const LE: &str = "le";
 pub(crate) fn map<'a>(ctx: &'a Context<'a>, func: HistogramMap, arg: &'a Node) -> BatchStream<'a> {
     let mapped = crate::eval::vector(ctx, arg).map(move |batch| {
         let Batch { rows, hold } = batch?;
-        ctx.check()?;
         let mut out = Vec::with_capacity(rows.len());
         for row in rows {
+            ctx.check()?;
             let Some(histograms) = &row.histograms else { continue };
             let mut mapped = Row::empty(row.labels.clone(), row.floats.len());
             for (step, h) in histograms.iter().enumerate() {
@@ -117,6 +117,7 @@ impl Sorted {
         let mut conflicts = vec![Vec::new(); self.groups.len()];
         let _room = ctx.room(self.natives.len() + self.groups.len(), self.steps)?;
         for (i, group) in &self.natives {
+            ctx.check()?;
             let source = &self.rows[*i];
             let name = reported_name(ctx, &source.labels);
             let mut row = Row::empty(source.labels.clone(), self.steps);

@@ -12,6 +12,7 @@ pub(crate) async fn replace(ctx: &Context<'_>, call: &LabelReplace) -> Result<Ba
     let LabelReplace { arg, dst, replacement, src, regex } = call;
     let Batch { mut rows, hold } = gather(ctx, crate::eval::vector(ctx, arg)).await?;
     for row in &mut rows {
+        ctx.check()?;
         let Some(captures) = regex.captures(row.labels.get(src)) else { continue };
         let value = expand(replacement, &captures);
         let mut builder = row.labels.builder();
@@ -25,6 +26,7 @@ pub(crate) async fn join(ctx: &Context<'_>, call: &LabelJoin) -> Result<Batch, E
     let LabelJoin { arg, dst, separator, src } = call;
     let Batch { mut rows, hold } = gather(ctx, crate::eval::vector(ctx, arg)).await?;
     for row in &mut rows {
+        ctx.check()?;
         let values: Vec<&str> = src.iter().map(|s| row.labels.get(s)).collect();
         let value = values.join(separator);
         let mut builder = row.labels.builder();

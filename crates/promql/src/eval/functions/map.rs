@@ -19,8 +19,8 @@ pub(crate) fn floats<'a>(
 ) -> BatchStream<'a> {
     let mapped = stream.map(move |batch| {
         let mut batch = batch?;
-        ctx.check()?;
         for row in &mut batch.rows {
+            ctx.check()?;
             row.histograms = None;
             for (step, v) in row.floats.iter_mut().enumerate() {
                 if !is_absent(*v) {
@@ -104,8 +104,8 @@ pub(crate) fn round<'a>(
 pub(crate) fn negate<'a>(ctx: &'a Context<'a>, arg: &'a Node) -> BatchStream<'a> {
     let mapped = crate::eval::vector(ctx, arg).map(move |batch| {
         let mut batch = batch?;
-        ctx.check()?;
         for row in &mut batch.rows {
+            ctx.check()?;
             for v in row.floats.iter_mut().filter(|v| !is_absent(**v)) {
                 *v = -*v;
             }
@@ -134,6 +134,7 @@ pub(crate) fn timestamps<'a>(ctx: &'a Context<'a>, grid: Grid, arg: &'a Node) ->
     let mapped = crate::eval::vector(ctx, arg).map(move |batch| {
         let mut batch = batch?;
         for row in &mut batch.rows {
+            ctx.check()?;
             for step in (0..grid.steps).filter(|s| row.has(*s)).collect::<Vec<_>>() {
                 row.floats[step] = grid.time(step) as f64 / 1000.0;
             }

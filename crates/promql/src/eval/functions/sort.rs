@@ -1,12 +1,14 @@
 //! sort, sort_desc, sort_by_label: the order of an instant query's answer.
 
 use std::cmp::Ordering;
+use std::future::ready;
 
 use crate::annotations::Annotation;
 use crate::engine::EngineError;
 use crate::eval::context::Context;
 use crate::eval::row::{Batch, Row, is_absent};
 use crate::eval::stream::gather;
+use crate::order::sorted;
 use crate::plan::Node;
 
 /// By value; NaN comes last either way, histograms are left out.
@@ -25,7 +27,7 @@ pub(crate) async fn by_value(
         ctx.annotate(Annotation::sort_in_range_query(node.span));
         return Ok(batch);
     }
-    batch.rows.sort_by(|a, b| {
+    let order = |a: &Row, b: &Row| {
         let (a, b) = (a.floats[0], b.floats[0]);
         match (a.is_nan(), b.is_nan()) {
             (true, true) => Ordering::Equal,
@@ -34,7 +36,8 @@ pub(crate) async fn by_value(
             _ if descending => b.partial_cmp(&a).unwrap_or(Ordering::Equal),
             _ => a.partial_cmp(&b).unwrap_or(Ordering::Equal),
         }
-    });
+    };
+    batch.rows = sorted(batch.rows, order, || ready(ctx.check())).await?;
     debug_assert!(batch.rows.iter().all(|r| !is_absent(r.floats[0])));
     Ok(batch)
 }
@@ -60,7 +63,7 @@ pub(crate) async fn by_label(
         };
         if descending { order.reverse() } else { order }
     };
-    batch.rows.sort_by(order);
+    batch.rows = sorted(batch.rows, order, || ready(ctx.check())).await?;
     Ok(batch)
 }
 

@@ -32,6 +32,11 @@ use crate::ast::Span;
 use crate::engine::EngineError;
 use crate::plan::{Grid, Node, RangeCall, RangeFn, RangeFrom, RangeSource};
 
+/// Samples that windows may have held since the query was last checked: a
+/// millisecond of sorting them.
+const SAMPLES_UNCHECKED: usize = 1 << 14;
+/// How many floats a histogram is work for, about.
+const HISTOGRAM_WORK: usize = 16;
 /// Memory of an entry in a set of labels, besides the labels.
 const SEEN_BYTES: usize = 32;
 
@@ -143,10 +148,16 @@ fn row(
     row.drop_name = drop_name;
     let prepared = rate::Resets::of(ctx, call.func, s);
     let mut slide = Slide::new(s);
+    let mut seen = 0;
     for step in 0..grid.steps {
         let window = slide.window(source, grid.time(step));
         if window.is_empty() {
             continue;
+        }
+        seen += window.floats.len() + HISTOGRAM_WORK * window.histograms.len();
+        if seen >= SAMPLES_UNCHECKED {
+            seen = 0;
+            ctx.check()?;
         }
         let param = |i: usize| params.get(i).map_or(f64::NAN, |p| p.at(step));
         count(counts, grid, source, step, &window);
@@ -277,6 +288,7 @@ pub(crate) async fn matrix<'a>(
         let batch = batch?;
         ctx.check()?;
         for s in batch.series {
+            ctx.check()?;
             let mut slide = Slide::new(&s);
             let window = slide.window(source, node.grid.start);
             let cut = match source.extended {

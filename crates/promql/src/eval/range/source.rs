@@ -98,8 +98,8 @@ impl Piece {
                 if let Some(meter) = ctx.meter(source.part) {
                     meter.count(batch.rows.len(), samples);
                 }
-                let of = |row| of_row(node.grid, row);
-                let series = batch.rows.into_iter().map(of).collect();
+                let of = |row| ctx.check().map(|()| of_row(node.grid, row));
+                let series = batch.rows.into_iter().map(of).collect::<Result<_, _>>()?;
                 Ok(RangeBatch { series, _charge: None, _hold: hold })
             }
             (Self::Stored(batch), RangeFrom::Series { stats_only, .. }) => {
@@ -109,15 +109,16 @@ impl Piece {
                 let range = source.fetch(&grid);
                 ctx.count_read(source.part, series.len(), samples);
                 let of = |s: Series| {
+                    ctx.check()?;
                     let (labels, drop_name) = (s.labels, false);
                     let floats = without_stale(s.floats);
                     let histograms = match stats_only {
                         true => without_stale_histograms(stats(s.histograms, range), Arc::clone),
                         false => without_stale_histograms(s.histograms, of_storage),
                     };
-                    RangeSeries { labels, drop_name, floats, histograms }
+                    Ok(RangeSeries { labels, drop_name, floats, histograms })
                 };
-                let series = series.into_iter().map(of).collect();
+                let series = series.into_iter().map(of).collect::<Result<_, EngineError>>()?;
                 Ok(RangeBatch { series, _charge: Some(charge), _hold: hold })
             }
             (Self::Rows(_), RangeFrom::Series { .. })
