@@ -41,8 +41,7 @@ const STAGE_CACHES: u8 = 2;
 pub(crate) fn run(config: Config) -> Result<(), Failure> {
     init_tracing(&config.log.filter, config.log.format)?;
     configure_failpoints_from_env()?;
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    runtime.block_on(serve(config))
+    crate::allocator::runtime()?.block_on(serve(config))
 }
 
 /// What every role is built from.
@@ -63,6 +62,7 @@ async fn serve(config: Config) -> Result<(), Failure> {
     let http = bind("server.http_listen", config.server.http_listen).await?;
     let grpc = bind("server.grpc_listen", config.server.grpc_listen).await?;
 
+    tokio::spawn(crate::allocator::rounds());
     let registry = Registry::new();
     registry.register(Box::new(prometheus::process_collector::ProcessCollector::for_self()))?;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
