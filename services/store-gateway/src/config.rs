@@ -14,8 +14,9 @@ pub struct Config {
     /// lately: footers, and the tables of series of those asked for again
     /// (some 100 bytes a series).
     pub reader_memory: ByteSize,
-    /// Blocks of one request that are read at once. More answer sooner from a
-    /// distant bucket and hold more memory.
+    /// Blocks of one request that are read at once, by requests of labels and
+    /// series four times as many. More answer sooner from a distant bucket and
+    /// hold more memory.
     pub blocks_in_flight: usize,
 }
 

@@ -15,6 +15,7 @@ mod metrics;
 mod readers;
 mod scope;
 mod select;
+mod side_by_side;
 mod start;
 
 pub use config::Config;

@@ -12,11 +12,19 @@ use varve_wire::{convert, v1};
 
 use crate::Gateway;
 use crate::scope::{from_block, read_matchers};
+use crate::side_by_side::{Stop, put, side_by_side};
 
 /// Label sets in one frame.
 const LABELS_PER_FRAME: usize = 4096;
+/// How much less of a block a lookup reads than a select.
+const LESS: usize = 4;
 
 impl Gateway {
+    /// Blocks of one lookup that are read at once.
+    fn lookups_at_once(&self) -> usize {
+        LESS * self.blocks_in_flight
+    }
+
     pub(crate) fn run_series(
         &self,
         request: v1::SeriesRequest,
@@ -24,18 +32,29 @@ impl Gateway {
         let matchers = read_matchers(&request.matchers)?;
         let scope = self.open(request.scope, &matchers)?;
         let limit = at_most(request.limit);
+        let mut batches =
+            side_by_side(scope.readers, self.lookups_at_once(), move |reader, send| {
+                let mut batches = reader.series(matchers.clone(), limit).map_err(failed);
+                async move {
+                    while let Some(batch) = batches.try_next().await? {
+                        put(&send, batch).await?;
+                    }
+                    Ok(())
+                }
+            });
         let (send, end, receive) = channel();
-        let in_flight = self.blocks_in_flight;
         tokio::spawn(async move {
-            let streams = scope.readers.into_iter().map(|r| r.series(matchers.clone(), limit));
-            let mut batches = stream::iter(streams).flatten_unordered(in_flight);
             let mut seen: HashSet<Labels> = HashSet::new();
             while seen.len() < limit {
-                let fresh: Vec<Labels> = match batches.next().await {
+                let batch = tokio::select! {
+                    batch = batches.recv() => batch,
+                    () = send.closed() => return,
+                };
+                let fresh: Vec<Labels> = match batch {
                     None => break,
                     Some(Ok(batch)) => batch.into_iter().filter(|l| !seen.contains(l)).collect(),
-                    Some(Err(e)) => {
-                        let _ = send.send(Err(from_block(e))).await;
+                    Some(Err(status)) => {
+                        let _ = send.send(Err(status)).await;
                         return;
                     }
                 };
@@ -82,12 +101,10 @@ impl Gateway {
         let matchers = read_matchers(&request.matchers)?;
         let scope = self.open(request.scope, &matchers)?;
         let limit = at_most(request.limit);
-        let lists = stream::iter(scope.readers)
-            .map(|r| {
-                let matchers = matchers.clone();
-                async move { r.label_names(matchers, limit).await }
-            })
-            .buffer_unordered(self.blocks_in_flight);
+        let lists = side_by_side(scope.readers, self.lookups_at_once(), move |reader, send| {
+            let matchers = matchers.clone();
+            async move { put(&send, reader.label_names(matchers, limit).await.map_err(failed)?).await }
+        });
         union(lists, limit).await
     }
 
@@ -104,12 +121,13 @@ impl Gateway {
         }
         let scope = self.open(request.scope, &matchers)?;
         let limit = at_most(request.limit);
-        let lists = stream::iter(scope.readers)
-            .map(|r| {
-                let (matchers, name) = (matchers.clone(), request.name.clone());
-                async move { r.label_values(&name, matchers, limit).await }
-            })
-            .buffer_unordered(self.blocks_in_flight);
+        let lists = side_by_side(scope.readers, self.lookups_at_once(), move |reader, send| {
+            let (matchers, name) = (matchers.clone(), request.name.clone());
+            async move {
+                let values = reader.label_values(&name, matchers, limit).await;
+                put(&send, values.map_err(failed)?).await
+            }
+        });
         union(lists, limit).await
     }
 
@@ -165,14 +183,22 @@ impl Gateway {
     }
 }
 
+fn failed(e: varve_block::BlockError) -> Stop {
+    Stop::Failed(from_block(e))
+}
+
 /// Joins sorted lists into one, keeping no more than `limit` at any time.
-async fn union(
-    mut lists: impl futures::Stream<Item = varve_block::Result<Vec<String>>> + Unpin,
-    limit: usize,
-) -> Result<v1::LabelsResponse, Status> {
+async fn union(mut lists: Frames<Vec<String>>, limit: usize) -> Result<v1::LabelsResponse, Status> {
     let mut all = BTreeSet::new();
-    while let Some(list) = lists.try_next().await.map_err(from_block)? {
-        all.extend(list);
+    let mut last = Vec::new();
+    while let Some(list) = lists.recv().await {
+        let list = list?;
+        // Most blocks say what their neighbour says.
+        if list == last {
+            continue;
+        }
+        all.extend(list.iter().cloned());
+        last = list;
         while all.len() > limit {
             all.pop_last();
         }

@@ -33,31 +33,43 @@ impl Readers {
         Self { cache, limit, known: Arc::default() }
     }
 
-    /// A reader of a block.
-    pub(crate) fn of(&self, tenant: &TenantId, entry: BlockEntry) -> BlockReader {
+    /// Readers of the blocks of one request.
+    pub(crate) fn of(&self, tenant: &TenantId, entries: Vec<BlockEntry>) -> Vec<BlockReader> {
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         known.turn += 1;
         let turn = known.turn;
-        let new = || {
-            let files = Arc::new(self.cache.files(tenant, &entry));
-            (turn, BlockReader::new(entry.clone(), files))
+        let one = |entry: BlockEntry| {
+            let key = (tenant.clone(), entry.id.to_bytes());
+            let kept = known.readers.entry(key).or_insert_with(|| {
+                let files = Arc::new(self.cache.files(tenant, &entry));
+                (turn, BlockReader::new(entry, files))
+            });
+            kept.0 = turn;
+            kept.1.clone()
         };
-        let kept = known.readers.entry((tenant.clone(), entry.id.to_bytes())).or_insert_with(new);
-        kept.0 = turn;
-        let reader = kept.1.clone();
+        let readers = entries.into_iter().map(one).collect();
         known.bound(self.limit);
-        reader
+        readers
     }
 }
 
 impl Known {
-    /// Forgets those that were not asked for the longest, until the rest fits.
+    /// Forgets those that were not asked for the longest once they do not all
+    /// fit: an eighth at least, so that not every request has to.
     fn bound(&mut self, limit: usize) {
         let size = |reader: &BlockReader| FIXED + reader.memory();
         let mut used: usize = self.readers.values().map(|(_, reader)| size(reader)).sum();
-        while used > limit && self.readers.len() > 1 {
-            let oldest = self.readers.iter().min_by_key(|(_, (turn, _))| *turn);
-            let Some(key) = oldest.map(|(key, _)| key.clone()) else { return };
+        if used <= limit {
+            return;
+        }
+        let mut all: Vec<_> = self.readers.iter().map(|(key, (t, _))| (*t, key.clone())).collect();
+        all.sort_unstable_by_key(|(turn, _)| *turn);
+        // The newest stays, however large.
+        all.pop();
+        for (_, key) in all {
+            if used <= limit - limit / 8 {
+                break;
+            }
             if let Some((_, reader)) = self.readers.remove(&key) {
                 used -= size(&reader);
             }

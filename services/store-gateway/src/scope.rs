@@ -24,16 +24,17 @@ impl Gateway {
         matchers: &[Matcher],
     ) -> Result<Scope, Status> {
         let (tenant, range) = read_scope(scope.as_ref())?;
-        let entries = scope.map(|s| s.blocks).unwrap_or_default();
-        let mut readers = Vec::with_capacity(entries.len());
-        for bytes in entries {
+        let named = scope.map(|s| s.blocks).unwrap_or_default();
+        let mut entries = Vec::with_capacity(named.len());
+        for bytes in named {
             let entry: BlockEntry = serde_json::from_slice(&bytes).map_err(|e| {
                 status::status(ErrorKind::Invalid, format!("read manifest entry: {e}"))
             })?;
             if entry.may_match(matchers, &range) {
-                readers.push(self.readers.of(&tenant, entry));
+                entries.push(entry);
             }
         }
+        let readers = self.readers.of(&tenant, entries);
         self.metrics.blocks.inc_by(readers.len() as u64);
         Ok(Scope { readers, range })
     }

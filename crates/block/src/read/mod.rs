@@ -162,7 +162,7 @@ impl BlockReader {
         }
         let inner = Arc::clone(&self.inner);
         let open = async move {
-            let found = scan(inner.need(SERIES).await?, matchers, Wanted::All);
+            let found = scan(inner.need(SERIES).await?, matchers, Wanted::Labels);
             let mut left = if limit == 0 { usize::MAX } else { limit };
             let labels = found.map_ok(move |found| {
                 let labels: Vec<Labels> = found.into_iter().take(left).map(|f| f.labels).collect();

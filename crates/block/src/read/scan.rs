@@ -30,12 +30,15 @@ const BATCH_ROWS: usize = 4096;
 /// Up to so many rows of a row group, all columns are read at once.
 const FEW_ROWS: usize = 64 << 10;
 
+/// The columns that say where a series has its samples.
+const PLACE: [&str; 3] = ["series", "row", "rows"];
+
 /// One series that matched.
 #[derive(Clone, Debug)]
 pub(super) struct Found {
     /// Its labels, or those that were asked for.
     pub(super) labels: Labels,
-    /// Its row in `series.parquet`.
+    /// Its row in `series.parquet`; this and what follows, when asked for.
     pub(super) series: i64,
     /// Its first row in `samples.parquet`.
     pub(super) row: i64,
@@ -44,9 +47,13 @@ pub(super) struct Found {
 }
 
 /// Which labels of a matching series are built.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Wanted {
+    /// All, and where the series has its samples.
     All,
+    /// All.
+    Labels,
+    /// One, each of its values about once.
     Only(String),
 }
 
@@ -144,11 +151,13 @@ impl Plan {
         let mask = |columns: Vec<usize>| ProjectionMask::leaves(described, columns);
         let mut tests = self.tests(metadata.metadata());
         let mut output: Vec<usize> = match &self.wanted {
-            Wanted::All => self.columns.values().copied().chain([self.rest]).collect(),
+            Wanted::All | Wanted::Labels => {
+                self.columns.values().copied().chain([self.rest]).collect()
+            }
             Wanted::Only(name) => vec![self.columns.get(name).copied().unwrap_or(self.rest)],
         };
         for (i, column) in described.columns().iter().enumerate() {
-            if ["series", "row", "rows"].contains(&column.name()) {
+            if self.wanted == Wanted::All && PLACE.contains(&column.name()) {
                 output.push(i);
             }
         }
@@ -180,9 +189,13 @@ impl Plan {
 
     /// Builds the labels of those rows of a batch that are to be kept.
     pub(super) fn build(&self, batch: &RecordBatch, keep: &[bool]) -> Result<Vec<Found>> {
-        let series = longs(SERIES, batch, "series")?;
-        let row = longs(SERIES, batch, "row")?;
-        let rows = ints(SERIES, batch, "rows")?;
+        let place = match self.wanted {
+            Wanted::All => {
+                let long = |name| longs(SERIES, batch, name);
+                Some((long(PLACE[0])?, long(PLACE[1])?, ints(SERIES, batch, PLACE[2])?))
+            }
+            Wanted::Labels | Wanted::Only(_) => None,
+        };
         let schema = batch.schema();
         let mut coded: Vec<(&str, Coded<'_>)> = Vec::new();
         let mut rest = None;
@@ -194,7 +207,7 @@ impl Plan {
             }
         }
         let asked = |name: &str| match &self.wanted {
-            Wanted::All => true,
+            Wanted::All | Wanted::Labels => true,
             Wanted::Only(only) => only == name,
         };
         coded.retain(|(name, _)| asked(name));
@@ -202,8 +215,16 @@ impl Plan {
         let distinct = coded.is_sorted_by(|a, b| a.0 < b.0);
         let fits = |name: &str| !name.is_empty() && name.len() < 1 << 24;
         let plain = distinct && coded.iter().all(|(name, _)| fits(name));
-        let mut out = Vec::with_capacity(keep.iter().filter(|k| **k).count());
-        for i in (0..series.len()).filter(|i| keep[*i]) {
+        let only = match self.wanted {
+            Wanted::Only(_) => coded.first().map(|(_, column)| column).or(rest.as_ref()),
+            Wanted::All | Wanted::Labels => None,
+        };
+        let mut told = vec![false; only.map_or(0, |column| column.values.len())];
+        let mut out = Vec::new();
+        for i in (0..keep.len()).filter(|i| keep[*i]) {
+            if only.is_some_and(|c| std::mem::replace(&mut told[c.keys[i] as usize], true)) {
+                continue;
+            }
             let others = match &rest {
                 Some(rest) => parse_rest(rest.binary(rest.keys[i]))?,
                 None => Labels::empty(),
@@ -217,11 +238,12 @@ impl Plan {
                 let pairs = own.chain(others.iter().filter(|(name, _)| asked(name)));
                 Labels::from_pairs(pairs).map_err(|e| BlockError::corrupt(SERIES, e))?
             };
-            if row[i] < 0 || rows[i] < 0 {
-                let detail = format!("series {} has {} rows at {}", series[i], rows[i], row[i]);
+            let (series, row, rows) = place.map_or((0, 0, 0), |(s, r, n)| (s[i], r[i], n[i]));
+            if row < 0 || rows < 0 {
+                let detail = format!("series {series} has {rows} rows at {row}");
                 return Err(BlockError::corrupt(SERIES, detail));
             }
-            out.push(Found { labels, series: series[i], row: row[i], rows: rows[i] });
+            out.push(Found { labels, series, row, rows });
         }
         Ok(out)
     }
