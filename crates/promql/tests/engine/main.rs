@@ -3,6 +3,7 @@
 
 mod agree;
 mod judged;
+mod layout;
 mod limits;
 mod names;
 mod store;
