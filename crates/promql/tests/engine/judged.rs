@@ -70,6 +70,12 @@ fn annotations_are_prometheus() {
         let got = notes(&buckets, quantile, 60_000, end, 60_000).expect("an answer");
         assert!(got[0].contains(&format!("over {count} samples from ")), "{end}: {got:?}");
     }
+    // What an operator has refused is not ignored once more.
+    let mixed = ["m 1 {{schema:0 count:1 sum:1 buckets:[1]}} 2"];
+    for text in ["stdvar(1 + m)", "max(1 + m)", "quantile(0.5, 1 + m)"] {
+        let got = notes(&mixed, text, 0, 120_000, 60_000).expect("an answer");
+        assert!(got.len() == 1 && got[0].contains("incompatible sample types"), "{text}: {got:?}");
+    }
     let failed = notes(&floats, "b + on () b", 0, 60_000, 60_000).expect_err("many to many");
     let pair = "[{__name__=\"b\", x=\"1\"}, {__name__=\"b\", x=\"2\"}]";
     assert!(failed.contains(pair), "{failed}");

@@ -30,7 +30,7 @@ pub(super) async fn aggregate(
         let (group, _) = groups.of(row);
         members.resize_with(groups.len(), Vec::new);
         members[group].push(i);
-        if row.histograms.is_some() {
+        if row.has_histograms() {
             let text = Annotation::histogram_ignored_in_aggregation("quantile", a.arg.span);
             ctx.annotate(text);
         }

@@ -96,7 +96,7 @@ impl Sorted {
             });
             groups[group].buckets.push((bound, i));
         }
-        let native = rows.iter().enumerate().filter(|(_, r)| r.histograms.is_some());
+        let native = rows.iter().enumerate().filter(|(_, r)| r.has_histograms());
         let natives = native.map(|(i, r)| (i, index.get(&r.labels).copied())).collect();
         Self { rows, groups, natives, span, steps }
     }
