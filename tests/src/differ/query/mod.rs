@@ -36,8 +36,13 @@ impl Query {
     /// The query of this number over the data of a seed.
     pub fn random(data: &Data, seed: u64, number: u64, options: &Options) -> Self {
         let random = Random::new(seed, 1000 + number);
-        let mut g =
-            Generator { random, options: options.clone(), start: data.start, end: data.end };
+        let mut g = Generator {
+            random,
+            one_shift: false,
+            options: options.clone(),
+            start: data.start,
+            end: data.end,
+        };
         let depth = 1 + g.random.weighted(&[3, 4, 3, 1]) as u32;
         let instant = g.random.percent(45);
         let text = match g.random.weighted(&[80, 8, 6, 1]) {
@@ -124,6 +129,8 @@ enum Want {
 
 struct Generator {
     random: Random,
+    /// A selector gets `offset` or `@`, not both.
+    one_shift: bool,
     options: Options,
     start: i64,
     end: i64,

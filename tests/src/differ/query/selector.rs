@@ -156,10 +156,11 @@ impl Generator {
     /// With `offset`, `@` and what else is given, in any order.
     fn modified(&mut self, text: String, extended: Option<&str>) -> String {
         let mut all: Vec<String> = extended.map(str::to_owned).into_iter().collect();
-        if self.random.percent(12) {
+        let offset = self.random.percent(12);
+        if offset {
             all.push(format!("offset {}", self.offset()));
         }
-        if self.random.percent(8) {
+        if self.random.percent(8) && !(offset && self.one_shift) {
             all.push(format!("@ {}", self.at()));
         }
         self.random.shuffle(&mut all);

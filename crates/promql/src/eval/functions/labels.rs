@@ -5,7 +5,7 @@ use varve_model::METRIC_NAME;
 use crate::engine::EngineError;
 use crate::eval::context::Context;
 use crate::eval::row::Batch;
-use crate::eval::stream::{gather, merge_same};
+use crate::eval::stream::{gather, merge_series};
 use crate::plan::{LabelJoin, LabelReplace};
 
 pub(crate) async fn replace(ctx: &Context<'_>, call: &LabelReplace) -> Result<Batch, EngineError> {
@@ -18,7 +18,7 @@ pub(crate) async fn replace(ctx: &Context<'_>, call: &LabelReplace) -> Result<Ba
         row.labels = builder.set(dst, &value).build();
         row.drop_name &= dst != METRIC_NAME;
     }
-    Ok(Batch { rows: merge_same(rows)?, hold })
+    Ok(Batch { rows: merge_series(rows)?, hold })
 }
 
 pub(crate) async fn join(ctx: &Context<'_>, call: &LabelJoin) -> Result<Batch, EngineError> {
@@ -31,7 +31,7 @@ pub(crate) async fn join(ctx: &Context<'_>, call: &LabelJoin) -> Result<Batch, E
         row.labels = builder.set(dst, &value).build();
         row.drop_name &= dst != METRIC_NAME;
     }
-    Ok(Batch { rows: merge_same(rows)?, hold })
+    Ok(Batch { rows: merge_series(rows)?, hold })
 }
 
 /// Go's `Regexp.Expand`: `$1`, `$name`, `${name}`, `$$`. A name is the longest
