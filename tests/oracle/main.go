@@ -142,7 +142,7 @@ func openStorage(s settings, logger *slog.Logger, registry *prometheus.Registry)
 
 func routes(db *tsdb.DB, engine *promql.Engine, language parser.Parser, address string, logger *slog.Logger, registry *prometheus.Registry) http.Handler {
 	a := api.NewAPI(
-		engine, db, db, db, db,
+		compactEngine{engine}, db, db, db, db,
 		func(context.Context) api.ScrapePoolsRetriever { return nil },
 		func(context.Context) api.TargetRetriever { return nil },
 		func(context.Context) api.AlertmanagerRetriever { return nil },

@@ -122,17 +122,19 @@ impl Matcher {
 }
 
 /// Compiles one of Go's regular expressions, anchored on both ends and with
-/// `.` taking newlines too, as Prometheus does everywhere.
+/// `.` taking newlines too, as `label_replace` does.
 ///
 /// # Errors
 /// When Go would refuse the pattern, with Go's text; or when it needs more
 /// than 16 MiB.
 pub fn compile_regex(pattern: &str) -> Result<regex::Regex, MatcherError> {
-    build(&re2::translate(pattern).map_err(|reason| MatcherError { reason })?)
+    // What stands around the pattern is part of what Go reads: `\Qa` has no end.
+    let whole = format!("^(?s:{pattern})$");
+    build(&re2::translate(&whole).map_err(|reason| MatcherError { reason })?)
 }
 
 fn build(translated: &str) -> Result<regex::Regex, MatcherError> {
-    regex::RegexBuilder::new(&format!("^(?s:{translated})$"))
+    regex::RegexBuilder::new(translated)
         .size_limit(16 << 20)
         .build()
         .map_err(|e| MatcherError { reason: e.to_string() })
@@ -146,7 +148,7 @@ fn compile(pattern: &str) -> Result<Test, MatcherError> {
     let translated = re2::translate(pattern).map_err(|reason| MatcherError { reason })?;
     match Shape::of(&translated) {
         Some(shape) => Ok(Test::Shape(shape)),
-        None => build(&translated).map(Test::Regex),
+        None => build(&format!("^(?s:{translated})$")).map(Test::Regex),
     }
 }
 

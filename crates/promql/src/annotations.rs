@@ -4,6 +4,7 @@
 //! without position; the position is added when they are rendered. Two of
 //! them gather details of all steps.
 
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
 use crate::ast::Span;
@@ -23,6 +24,8 @@ pub struct Annotation {
     severity: Severity,
     text: String,
     span: Span,
+    /// The part of the query that says it, when `span` is not its end.
+    by: Option<Span>,
     detail: Detail,
 }
 
@@ -101,12 +104,14 @@ fn named(text: &str, metric: &str) -> String {
 impl Annotation {
     fn warning(span: Span, text: impl Into<String>) -> Self {
         let (severity, detail) = (Severity::Warning, Detail::None);
-        Self { severity, text: format!("PromQL warning: {}", text.into()), span, detail }
+        let text = format!("PromQL warning: {}", text.into());
+        Self { severity, text, span, by: None, detail }
     }
 
     fn info(span: Span, text: impl Into<String>) -> Self {
         let (severity, detail) = (Severity::Info, Detail::None);
-        Self { severity, text: format!("PromQL info: {}", text.into()), span, detail }
+        let text = format!("PromQL info: {}", text.into());
+        Self { severity, text, span, by: None, detail }
     }
 
     /// A quantile outside 0 to 1.
@@ -262,6 +267,19 @@ impl Annotation {
         annotation
     }
 
+    /// Said by this part of the query once all of it is evaluated, though it
+    /// points to what stands earlier in it.
+    pub fn by(self, part: Span) -> Self {
+        Self { by: Some(part), ..self }
+    }
+
+    /// The parts of a query in the order in which Prometheus evaluates them:
+    /// operands from left to right, then what they are operands of.
+    fn turn(&self) -> (u32, Reverse<u32>) {
+        let part = self.by.unwrap_or(self.span);
+        (part.end, Reverse(part.start))
+    }
+
     /// Warning or info.
     pub fn severity(&self) -> Severity {
         self.severity
@@ -302,20 +320,32 @@ pub fn position(query: &str, span: Span) -> String {
 pub struct Annotations(BTreeMap<String, Annotation>);
 
 impl Annotations {
-    /// Adds one. Of two with the same text the later one's position stays, but
-    /// the first one's of those that gather details.
+    /// Adds one. Of two with the same text that stays which Prometheus says
+    /// last, but the first position of those that gather details. In which
+    /// order they are added here does not matter: parts of a query are
+    /// evaluated at once.
     pub fn add(&mut self, annotation: Annotation) {
-        if let Some(before) = self.0.get_mut(&annotation.text) {
-            match (&mut before.detail, &annotation.detail) {
-                (Detail::Monotonicity(b), Detail::Monotonicity(m)) => return b.merge(m),
-                (Detail::Overlaps(b), Detail::Overlaps(n)) => {
-                    *b += n;
-                    return;
-                }
-                _ => {}
+        let Some(before) = self.0.get_mut(&annotation.text) else {
+            self.0.insert(annotation.text.clone(), annotation);
+            return;
+        };
+        let later = annotation.turn() >= before.turn();
+        let gathered = match (&mut before.detail, &annotation.detail) {
+            (Detail::Monotonicity(b), Detail::Monotonicity(m)) => {
+                b.merge(m);
+                true
             }
+            (Detail::Overlaps(b), Detail::Overlaps(n)) => {
+                *b += n;
+                true
+            }
+            _ => false,
+        };
+        if gathered && !later {
+            (before.span, before.by) = (annotation.span, annotation.by);
+        } else if !gathered && later {
+            *before = annotation;
         }
-        self.0.insert(annotation.text.clone(), annotation);
     }
 
     /// Adds all of another evaluation.
@@ -350,16 +380,26 @@ mod tests {
     }
 
     #[test]
-    fn one_text_is_said_once() {
-        let mut all = Annotations::default();
-        for start in [3, 5] {
-            all.add(Annotation::possible_non_counter("x", Span { start, end: 9 }));
-            all.add(Annotation::start_time_overlap("x", Span { start, end: 9 }));
+    fn of_one_text_the_part_evaluated_last_is_named() {
+        // Operands stand before what they are operands of, left before right.
+        let parts = [(5, 9), (3, 9), (12, 15), (12, 18), (1, 20)];
+        let spans = parts.map(|(start, end)| Span { start, end });
+        for order in [[0, 1, 2, 3, 4], [4, 3, 2, 1, 0], [2, 4, 0, 3, 1]] {
+            let mut all = Annotations::default();
+            for i in order {
+                all.add(Annotation::possible_non_counter("x", spans[i]));
+                all.add(Annotation::start_time_overlap("x", spans[i]));
+                // Points to its beginning, but is said at its end.
+                let parameter = Span { start: spans[i].start, end: spans[i].start + 1 };
+                all.add(Annotation::invalid_quantile(2.0, parameter).by(spans[i]));
+            }
+            let query = "x".repeat(20);
+            let infos = all.render(&query, Severity::Info);
+            assert!(infos.len() == 1 && infos[0].ends_with(": \"x\" (1:2)"), "{infos:?}");
+            let warnings = all.render(&query, Severity::Warning);
+            assert_eq!(warnings.len(), 2);
+            assert!(warnings[0].ends_with("got 2 (1:2)"), "{warnings:?}");
+            assert!(warnings[1].ends_with("\"x\" (5 occurrences) (1:6)"), "{warnings:?}");
         }
-        let infos = all.render("rate(x[5m])", Severity::Info);
-        assert_eq!(infos.len(), 1);
-        assert!(infos[0].ends_with(": \"x\" (1:6)"), "{infos:?}");
-        let warnings = all.render("rate(x[5m])", Severity::Warning);
-        assert!(warnings[0].ends_with("\"x\" (2 occurrences) (1:4)"), "{warnings:?}");
     }
 }

@@ -3,8 +3,11 @@
 //! The two differ: Go's `\d \s \w \b` are ASCII, it has `\Q…\E`, octal
 //! escapes, `\_`, `[[]` and a literal `{`; it refuses `a**`, repetition beyond
 //! 1000, `(?x)`, `\u0041`; and the crate has operators within classes (`&&`).
+//! A group's name comes out as `_name`, or as `_name[1]` where it is the second
+//! of that name.
 //! Source: the syntax page of Go's regexp/syntax and its error texts.
 
+use std::collections::HashMap;
 use std::fmt::Write;
 
 /// The greatest count in a repetition.
@@ -20,6 +23,9 @@ pub(super) fn translate(pattern: &str) -> Result<String, String> {
         has_operand: false,
         operand_end: 0,
         open_groups: 0,
+        names: HashMap::new(),
+        repeats: 0,
+        group_repeats: vec![0],
     };
     t.run()?;
     Ok(t.out)
@@ -34,6 +40,12 @@ struct Translator<'a> {
     /// Where what would be repeated ends in `out`.
     operand_end: usize,
     open_groups: usize,
+    /// How often a group had each name.
+    names: HashMap<&'a str, usize>,
+    /// How many times counted repetitions within the last operand repeat in all.
+    repeats: u64,
+    /// The same of the operands before it, for each open group.
+    group_repeats: Vec<u64>,
 }
 
 type Done<T> = Result<T, String>;
@@ -92,6 +104,9 @@ impl<'a> Translator<'a> {
             let start = self.pos;
             let mut repeat = None;
             let groups = self.open_groups;
+            if !matches!(c, '*' | '+' | '?' | '{' | '(') {
+                self.next_operand();
+            }
             match c {
                 '(' => self.group()?,
                 ')' => {
@@ -102,6 +117,7 @@ impl<'a> Translator<'a> {
                     self.pos += 1;
                     self.out.push(')');
                     self.has_operand = true;
+                    self.repeats = self.group_repeats.pop().unwrap_or(0);
                 }
                 '|' => {
                     self.pos += 1;
@@ -120,10 +136,12 @@ impl<'a> Translator<'a> {
                     repeat = Some(start);
                 }
                 '{' => {
-                    if self.counted(start)? {
+                    if let Some((low, high)) = self.counted(start)? {
                         self.repeat(start, last_repeat)?;
+                        self.multiply(low, high, start)?;
                         repeat = Some(start);
                     } else {
+                        self.next_operand();
                         self.pos += 1;
                         self.literal('{');
                     }
@@ -164,9 +182,32 @@ impl<'a> Translator<'a> {
         Ok(())
     }
 
-    /// Reads `{n}`, `{n,}` or `{n,m}`; `false` when it is none of them.
-    fn counted(&mut self, start: usize) -> Done<bool> {
-        let Some(end) = self.rest().find('}') else { return Ok(false) };
+    /// The operand that was the last one is one of its group's from now on.
+    fn next_operand(&mut self) {
+        if let Some(most) = self.group_repeats.last_mut() {
+            *most = self.repeats.max(*most);
+        }
+        self.repeats = 0;
+    }
+
+    /// Counts what a counted repetition repeats; Go refuses more than a
+    /// thousand times in all.
+    fn multiply(&mut self, low: u32, high: Option<u32>, start: usize) -> Done<()> {
+        let times = u64::from(high.unwrap_or(low));
+        self.repeats = match (times, high) {
+            (0, Some(_)) => 0,
+            (0, None) => self.repeats,
+            (times, _) => times.saturating_mul(self.repeats.max(1)),
+        };
+        if times >= 2 && self.repeats > u64::from(MAX_REPEAT) {
+            return fail("invalid repeat count", &self.pattern[start..self.pos]);
+        }
+        Ok(())
+    }
+
+    /// Reads `{n}`, `{n,}` or `{n,m}`: the bounds, or `None` when it is none of them.
+    fn counted(&mut self, start: usize) -> Done<Option<(u32, Option<u32>)>> {
+        let Some(end) = self.rest().find('}') else { return Ok(None) };
         let body = &self.rest()[1..end];
         let (low, high) = match body.split_once(',') {
             None => (body, Some(body)),
@@ -178,17 +219,18 @@ impl<'a> Translator<'a> {
             (digits && (s.len() == 1 || !s.starts_with('0')))
                 .then(|| s.parse::<u32>().unwrap_or(u32::MAX))
         };
-        let Some(low) = number(low) else { return Ok(false) };
+        let Some(low) = number(low) else { return Ok(None) };
         let high = match high.map(number) {
-            Some(None) => return Ok(false),
-            Some(Some(high)) => high,
-            None => low,
+            Some(None) => return Ok(None),
+            Some(high) => high,
+            None => None,
         };
         self.pos += end + 1;
-        if low > MAX_REPEAT || high > MAX_REPEAT || low > high {
+        let most = high.unwrap_or(low);
+        if low > MAX_REPEAT || most > MAX_REPEAT || low > most {
             return fail("invalid repeat count", &self.pattern[start..self.pos]);
         }
-        Ok(true)
+        Ok(Some((low, high)))
     }
 
     /// `(`, `(?:`, `(?P<name>`, `(?flags)`, `(?flags:`
@@ -208,8 +250,14 @@ impl<'a> Translator<'a> {
             if name.is_empty() || !name.bytes().all(|b| b == b'_' || b.is_ascii_alphanumeric()) {
                 return fail("invalid named capture", &self.pattern[start..self.pos]);
             }
-            // Writing to a String cannot fail.
-            let _ = write!(self.out, "(?P<{name}>");
+            // The crate takes no digit in front, and no name twice.
+            let before = self.names.entry(name).or_default();
+            let _ = match *before {
+                // Writing to a String cannot fail.
+                0 => write!(self.out, "(?P<_{name}>"),
+                n => write!(self.out, "(?P<_{name}[{n}]>"),
+            };
+            *before += 1;
             return self.open();
         }
         let mut minus = false;
@@ -241,6 +289,8 @@ impl<'a> Translator<'a> {
     }
 
     fn open(&mut self) -> Done<()> {
+        self.next_operand();
+        self.group_repeats.push(0);
         self.open_groups += 1;
         self.has_operand = false;
         Ok(())
@@ -377,20 +427,31 @@ impl<'a> Translator<'a> {
                 char::from_u32(n).map_or_else(|| bad(self), Ok)
             }
             'x' => {
-                let mut digits = String::new();
+                let mut code = 0;
                 if self.take("{") {
-                    while let Some(c) = self.bump().filter(|c| *c != '}') {
-                        digits.push(c);
+                    let from = self.pos;
+                    // Go complains where it cannot go on.
+                    while !self.take("}") {
+                        let Some(digit) = self.bump() else { return bad(self) };
+                        let Some(digit) = digit.to_digit(16) else { return bad(self) };
+                        code = code * 16 + digit;
+                        if code > u32::from(char::MAX) {
+                            return bad(self);
+                        }
                     }
-                } else {
-                    digits.extend((0..2).filter_map(|_| self.bump()));
-                    if digits.len() != 2 {
+                    if self.pos == from + 1 {
                         return bad(self);
                     }
+                } else {
+                    let digits = [self.bump(), self.bump()];
+                    for digit in digits {
+                        let Some(digit) = digit.and_then(|d| d.to_digit(16)) else {
+                            return bad(self);
+                        };
+                        code = code * 16 + digit;
+                    }
                 }
-                let hex = !digits.is_empty() && digits.chars().all(|c| c.is_ascii_hexdigit());
-                let code = hex.then(|| u32::from_str_radix(&digits, 16).ok()).flatten();
-                code.and_then(char::from_u32).map_or_else(|| bad(self), Ok)
+                char::from_u32(code).map_or_else(|| bad(self), Ok)
             }
             'a' => Ok('\u{7}'),
             'f' => Ok('\u{c}'),

@@ -11,7 +11,7 @@ fn regex(pattern: &str) -> Matcher {
 
 #[test]
 fn patterns_take_what_go_takes() {
-    let cases: [(&str, &[&str], &[&str]); 26] = [
+    let cases: [(&str, &[&str], &[&str]); 29] = [
         ("", &[""], &["a"]),
         ("foo", &["foo"], &["foobar", "xfoo", "FOO"]),
         ("foo|bar|", &["foo", "bar", ""], &["foobar", "fo"]),
@@ -38,9 +38,16 @@ fn patterns_take_what_go_takes() {
         ("{", &["{"], &[""]),
         (r"a\_b\-c", &["a_b-c"], &["abc"]),
         (r"\p{Greek}\pL", &["αa"], &["aα"]),
+        ("(?P<n>a)(?P<n>b)(?<1>c)", &["abc"], &["ab"]),
+        ("((a{500}){0}b{2}){2}x?", &["bbbb", "bbbbx"], &["bb"]),
+        ("(a{2}){0,3}x{0,}", &["", "aaaa", "xx"], &["a"]),
     ];
     for (pattern, yes, no) in cases {
-        let (m, engine) = (regex(pattern), compile_regex(pattern).unwrap());
+        let m = regex(pattern);
+        // What stands around a pattern is quoted by `\Q` without an end.
+        let open = pattern.contains(r"\Q") && !pattern.contains(r"\E");
+        let engine = compile_regex(&format!("{pattern}{}", if open { r"\E" } else { "" }));
+        let engine = engine.unwrap_or_else(|e| panic!("{pattern}: {e}"));
         for (values, want) in [(yes, true), (no, false)] {
             for value in values {
                 assert_eq!(m.matches(value), want, "{pattern} {value:?}");
@@ -48,6 +55,14 @@ fn patterns_take_what_go_takes() {
             }
         }
     }
+}
+
+#[test]
+fn label_replace_reads_a_pattern_with_what_stands_around_it() {
+    assert!(compile_regex(r"\Qa").is_err());
+    assert!(Matcher::new(MatchOp::Regex, "l", "a)|(b").is_err());
+    let parts = compile_regex("a)|(b").expect("two alternatives");
+    assert!(parts.is_match("a-") && parts.is_match("-b") && !parts.is_match("-"));
 }
 
 #[test]
@@ -61,6 +76,13 @@ fn patterns_that_go_refuses_are_refused() {
         ("a{2}{3}", "invalid nested repetition operator: `{2}{3}`"),
         ("a{1001}", "invalid repeat count: `{1001}`"),
         ("a{2,1}", "invalid repeat count: `{2,1}`"),
+        ("(a{1000}){1000}", "invalid repeat count: `{1000}`"),
+        ("((a{30}|b)c{2}){34}", "invalid repeat count: `{34}`"),
+        ("((a{10})*){2}x{3}({1}", "missing argument to repetition operator: `{1}`"),
+        (r"\x{110000}", r"invalid escape sequence: `\x{110000`"),
+        (r"\x{4g}", r"invalid escape sequence: `\x{4g`"),
+        (r"\x{}", r"invalid escape sequence: `\x{}`"),
+        (r"\x4", r"invalid escape sequence: `\x4`"),
         ("[a", "missing closing ]: `[a`"),
         ("[z-a]", "invalid character class range: `z-a`"),
         ("[[:foo:]]", "invalid character class range: `[:foo:]`"),

@@ -125,7 +125,7 @@ async fn fetch(
     let Node { part, scope, span, grid, .. } = *node;
     let selector = Node { part, scope, span, value_type: ValueType::Vector, grid, op: Op::Nothing };
     let batch = gather(ctx, select::rows(ctx, &selector, &select, Take::FloatTime)).await?;
-    if let Some(row) = batch.rows.iter().find(|r| r.histograms.is_some()) {
+    if let Some(row) = batch.rows.iter().find(|r| r.has_histograms()) {
         let message = format!("this should be an info metric, with float samples: {}", row.labels);
         return Err(EngineError::execution(message));
     }

@@ -111,7 +111,7 @@ fn batches<'a>(ctx: &'a Context<'a>, node: &'a Node) -> BatchStream<'a> {
         Op::StartTimestamp(_) if !ctx.options.start_timestamps => nothing(),
         Op::StartTimestamp(s) => map::dropping(ctx, select::rows(ctx, node, s, Take::Start)),
         Op::TimestampOf(arg) => map::timestamps(ctx, node.grid, arg),
-        Op::Range(call) => range::rows(ctx, node.grid, call),
+        Op::Range(call) => range::rows(ctx, node, call),
         Op::Map(f, arg) => map::floats(ctx, vector(ctx, arg), |_, v| Some(f(v))),
         Op::Clamp(arg, min, max) => map::clamp(ctx, arg, min.as_deref(), max.as_deref()),
         Op::Round(arg, nearest) => map::round(ctx, arg, nearest.as_deref()),

@@ -8,9 +8,9 @@ use varve_model::{FloatSamples, HistogramSamples, Labels, Series};
 
 use super::context::Context;
 use super::range::{self, RangeSeries};
-use super::row::{Cell, Row, without_name};
+use super::row::{Cell, Row, is_absent, without_name};
 use super::scalar::scalar;
-use super::stream::{SAME_LABELS, merge_same};
+use super::stream::{SAME_LABELS, merge_series};
 use crate::ast::ValueType;
 use crate::engine::{EngineError, Query};
 use crate::order::sorted;
@@ -74,14 +74,16 @@ fn named(mut rows: Vec<Row>) -> Result<Vec<Row>, EngineError> {
     for row in rows.iter_mut().filter(|r| r.drop_name) {
         row.labels = without_name(&row.labels);
     }
-    merge_same(rows)
+    merge_series(rows)
 }
 
 fn sample(row: &Row, time_ms: i64) -> Option<InstantSample> {
-    let value = match row.cell(0) {
-        Cell::Absent => return None,
-        Cell::Float(v) => Value::Float(v),
-        Cell::Histogram(h) => Value::Histogram(Arc::clone(h)),
+    // Where there are both, an instant vector shows the histogram.
+    let histogram = row.histograms.as_ref().and_then(|h| h[0].as_ref());
+    let value = match (histogram, row.cell(0)) {
+        (None, Cell::Absent) => return None,
+        (None, Cell::Float(v)) => Value::Float(v),
+        (Some(h), _) | (None, Cell::Histogram(h)) => Value::Histogram(Arc::clone(h)),
     };
     Some(InstantSample { labels: row.labels.clone(), time_ms, value })
 }
@@ -89,10 +91,11 @@ fn sample(row: &Row, time_ms: i64) -> Option<InstantSample> {
 fn series(grid: Grid, row: Row) -> Series {
     let mut series = Series { labels: row.labels.clone(), ..Series::default() };
     for step in 0..grid.steps {
-        match row.cell(step) {
-            Cell::Absent => {}
-            Cell::Float(v) => series.floats.push(grid.time(step), v, 0),
-            Cell::Histogram(h) => series.histograms.push(grid.time(step), Arc::clone(h), 0),
+        if !is_absent(row.floats[step]) {
+            series.floats.push(grid.time(step), row.floats[step], 0);
+        }
+        if let Some(h) = row.histograms.as_ref().and_then(|h| h[step].as_ref()) {
+            series.histograms.push(grid.time(step), Arc::clone(h), 0);
         }
     }
     series
@@ -105,14 +108,41 @@ fn of_range(s: RangeSeries) -> Result<Series, EngineError> {
     Ok(Series { labels, floats, histograms })
 }
 
-/// Series of a matrix that have become the same are not merged: their samples
-/// lie anywhere in time.
-fn unique(all: Vec<Series>) -> Result<Vec<Series>, EngineError> {
-    let mut seen = std::collections::HashSet::with_capacity(all.len());
-    match all.iter().all(|s| seen.insert(&s.labels)) {
-        true => Ok(all),
-        false => Err(EngineError::execution(SAME_LABELS)),
+/// Makes one series of those of a matrix that have become the same.
+fn unique(mut all: Vec<Series>) -> Result<Vec<Series>, EngineError> {
+    // One with the same labels comes right behind, those that came first first.
+    all.sort_by(|a, b| a.labels.cmp(&b.labels));
+    let mut merged: Vec<Series> = Vec::with_capacity(all.len());
+    for s in all {
+        match merged.last_mut().filter(|before| before.labels == s.labels) {
+            Some(before) => merge(before, &s)?,
+            None => merged.push(s),
+        }
     }
+    Ok(merged)
+}
+
+/// Adds the samples of another series: none may be of the same kind and time.
+fn merge(into: &mut Series, other: &Series) -> Result<(), EngineError> {
+    let (mut floats, mut histograms) = (FloatSamples::default(), HistogramSamples::default());
+    let mut all: Vec<(i64, f64)> = Vec::with_capacity(into.floats.len() + other.floats.len());
+    for f in [&into.floats, &other.floats] {
+        all.extend(f.times.iter().copied().zip(f.values.iter().copied()));
+    }
+    all.sort_by_key(|(time, _)| *time);
+    all.iter().for_each(|(time, v)| floats.push(*time, *v, 0));
+    let mut all = Vec::with_capacity(into.histograms.len() + other.histograms.len());
+    for h in [&into.histograms, &other.histograms] {
+        all.extend(h.times.iter().copied().zip(h.values.iter().map(Arc::clone)));
+    }
+    all.sort_by_key(|(time, _)| *time);
+    all.into_iter().for_each(|(time, h)| histograms.push(time, h, 0));
+    let twice = |times: &[i64]| times.windows(2).any(|w| w[0] == w[1]);
+    if twice(&floats.times) || twice(&histograms.times) {
+        return Err(EngineError::execution(SAME_LABELS));
+    }
+    (into.floats, into.histograms) = (floats, histograms);
+    Ok(())
 }
 
 async fn matrix(ctx: &Context<'_>, mut all: Vec<Series>) -> Result<QueryValue, EngineError> {

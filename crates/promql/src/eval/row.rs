@@ -77,6 +77,11 @@ impl Row {
         self.histograms.as_ref().is_some_and(|h| h[step].is_some())
     }
 
+    /// Whether there is a histogram at any step.
+    pub(crate) fn has_histograms(&self) -> bool {
+        self.histograms.as_ref().is_some_and(|h| h.iter().any(Option::is_some))
+    }
+
     /// Sets a histogram; the float cell has to be absent.
     pub(crate) fn set_histogram(&mut self, step: usize, h: Arc<Histogram>) {
         let steps = self.floats.len();

@@ -5,10 +5,10 @@ use std::sync::Arc;
 
 use futures::StreamExt;
 use futures::stream::BoxStream;
-use varve_model::{Counts, Histogram, ResetHint, Series, is_stale};
+use varve_model::{Histogram, Series, is_stale};
 
 use super::context::Context;
-use super::histogram::stats;
+use super::histogram::{of_storage, stats};
 use super::row::Row;
 use super::stream::BatchStream;
 use super::tally;
@@ -132,21 +132,4 @@ fn row(grid: Grid, select: &Select, series: &Series, take: Take) -> Row {
         }
     }
     row
-}
-
-/// A stored histogram with float counts.
-///
-/// Whether there was a reset before it is for the engine to find out: storage
-/// knows only of the sample that was stored before, which need not be the one
-/// that the query sees before. Prometheus' storage does not tell it, either.
-pub(crate) fn of_storage(h: &Arc<Histogram>) -> Arc<Histogram> {
-    let told = h.reset_hint == ResetHint::CounterReset;
-    if matches!(h.counts, Counts::Float { .. }) && !told {
-        return Arc::clone(h);
-    }
-    let mut float = h.to_float();
-    if told {
-        float.reset_hint = ResetHint::Unknown;
-    }
-    Arc::new(float)
 }

@@ -6,7 +6,7 @@ use futures::stream::BoxStream;
 use varve_model::LabelMap;
 
 use super::context::Context;
-use super::row::{Batch, Cell, Row};
+use super::row::{Batch, Cell, Row, is_absent};
 use crate::engine::EngineError;
 
 /// Batches of one vector.
@@ -44,6 +44,26 @@ pub(crate) async fn gather(
 /// # Errors
 /// When two of them have a sample at the same step.
 pub(crate) fn merge_same(rows: Vec<Row>) -> Result<Vec<Row>, EngineError> {
+    merge(rows, |into, step, _| !into.has(step))
+}
+
+/// The same where Prometheus merges whole series (`label_replace`, `-x`, the
+/// end of a query): a float and a histogram at one step both stay. Operators
+/// see the float.
+///
+/// # Errors
+/// When two of them have a sample of one kind at the same step.
+pub(crate) fn merge_series(rows: Vec<Row>) -> Result<Vec<Row>, EngineError> {
+    merge(rows, |into, step, cell| match cell {
+        Cell::Histogram(_) => !into.has_histogram(step),
+        _ => is_absent(into.floats[step]),
+    })
+}
+
+fn merge(
+    rows: Vec<Row>,
+    fits: impl Fn(&Row, usize, Cell<'_>) -> bool,
+) -> Result<Vec<Row>, EngineError> {
     let mut seen: LabelMap<usize> = LabelMap::default();
     seen.reserve(rows.len());
     if rows.iter().enumerate().all(|(i, r)| seen.insert(r.labels.clone(), i).is_none()) {
@@ -57,18 +77,26 @@ pub(crate) fn merge_same(rows: Vec<Row>) -> Result<Vec<Row>, EngineError> {
                 seen.insert(row.labels.clone(), merged.len());
                 merged.push(row);
             }
-            Some(&i) => merge_into(&mut merged[i], &row)?,
+            Some(&i) => merge_into(&mut merged[i], &row, &fits)?,
         }
     }
     Ok(merged)
 }
 
-fn merge_into(into: &mut Row, row: &Row) -> Result<(), EngineError> {
+fn merge_into(
+    into: &mut Row,
+    row: &Row,
+    fits: impl Fn(&Row, usize, Cell<'_>) -> bool,
+) -> Result<(), EngineError> {
     for step in 0..row.floats.len() {
-        match row.cell(step) {
-            Cell::Absent => {}
-            _ if into.has(step) => return Err(EngineError::execution(SAME_LABELS)),
-            cell => into.set(step, cell),
+        // A row that was merged before may have both.
+        let histogram = row.histograms.as_ref().and_then(|h| h[step].as_ref());
+        let float = Some(row.floats[step]).filter(|v| !is_absent(*v)).map(Cell::Float);
+        for cell in float.into_iter().chain(histogram.map(Cell::Histogram)) {
+            if !fits(into, step, cell) {
+                return Err(EngineError::execution(SAME_LABELS));
+            }
+            into.set(step, cell);
         }
     }
     Ok(())

@@ -426,11 +426,20 @@ impl Planner<'_> {
 }
 
 /// The labels that `absent` gives its one series: those of `=` matchers that
-/// are named once.
+/// are named once, or first. Prometheus' storage has moved matchers to the end
+/// that only take series away: those that a series without the label meets.
 pub(super) fn absent_labels(matchers: &[Matcher]) -> varve_model::Labels {
+    use varve_model::MatchOp::{NotEqual, NotRegex};
+    let takes_away = |m: &&Matcher| {
+        let mut same = matchers.iter().filter(|other| other.name() == m.name());
+        let negative = matches!(m.op(), NotEqual | NotRegex) && m.matches_empty();
+        negative || same.all(Matcher::matches_empty)
+    };
+    let (last, first): (Vec<&Matcher>, Vec<&Matcher>) = matchers.iter().partition(takes_away);
+    let matchers = first.into_iter().chain(last);
     let mut builder = varve_model::Labels::empty().builder();
     let mut seen: Vec<&str> = Vec::new();
-    for m in matchers.iter().filter(|m| m.name() != varve_model::METRIC_NAME) {
+    for m in matchers.filter(|m| m.name() != varve_model::METRIC_NAME) {
         if m.op() == varve_model::MatchOp::Equal && !seen.contains(&m.name()) {
             builder.set(m.name(), m.value());
             seen.push(m.name());

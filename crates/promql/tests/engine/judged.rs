@@ -70,6 +70,12 @@ fn annotations_are_prometheus() {
         let got = notes(&buckets, quantile, 60_000, end, 60_000).expect("an answer");
         assert!(got[0].contains(&format!("over {count} samples from ")), "{end}: {got:?}");
     }
+    // What an operator has refused is not ignored once more.
+    let mixed = ["m 1 {{schema:0 count:1 sum:1 buckets:[1]}} 2"];
+    for text in ["stdvar(1 + m)", "max(1 + m)", "quantile(0.5, 1 + m)"] {
+        let got = notes(&mixed, text, 0, 120_000, 60_000).expect("an answer");
+        assert!(got.len() == 1 && got[0].contains("incompatible sample types"), "{text}: {got:?}");
+    }
     let failed = notes(&floats, "b + on () b", 0, 60_000, 60_000).expect_err("many to many");
     let pair = "[{__name__=\"b\", x=\"1\"}, {__name__=\"b\", x=\"2\"}]";
     assert!(failed.contains(pair), "{failed}");
@@ -93,4 +99,90 @@ fn annotations_are_prometheus() {
         let got = notes(&floats, text, 0, 60_000, 60_000);
         assert_eq!(got, Err(want.to_owned()), "{text}");
     }
+}
+
+/// The samples of an instant query in order.
+fn samples(data: &[&str], text: &str) -> Result<Vec<String>, String> {
+    let query = Query::instant(text, 0);
+    let output = answer(&engine(false), series(data), &query).map_err(|e| e.message)?;
+    let QueryValue::Vector(samples) = output.value else { return Err("no vector".to_owned()) };
+    let shown = |value: &Value| match value {
+        Value::Float(v) => v.to_string(),
+        Value::Histogram(h) => format!("histogram of {}", h.count()),
+    };
+    Ok(samples.iter().map(|s| format!("{} {}", s.labels, shown(&s.value))).collect())
+}
+
+#[test]
+fn a_float_and_a_histogram_may_be_one_series() {
+    let data =
+        ["m{x=\"1\"} 1", "m{x=\"2\"} {{schema:0 count:2 sum:1 buckets:[2]}}", "n{x=\"1\"} 2"];
+    let one = "label_replace(m, \"x\", \"\", \"x\", \".*\")";
+    for (text, want) in [
+        (one.to_owned(), Ok(vec!["{__name__=\"m\"} histogram of 2".to_owned()])),
+        (format!("({one}) + 1"), Ok(vec!["{} 2".to_owned()])),
+        (format!("count({one})"), Ok(vec!["{} 1".to_owned()])),
+        (
+            one.replace("(m,", "({__name__=~\"m|n\"},").replacen(
+                "\"x\", \"\"",
+                "\"__name__\", \"a\"",
+                1,
+            ),
+            Err("vector cannot contain metrics with the same labelset".to_owned()),
+        ),
+    ] {
+        assert_eq!(samples(&data, &text), want, "{text}");
+    }
+}
+
+#[test]
+fn where_a_label_is_missing_its_order_is_that_of_insertion() {
+    let data = [
+        "s{b=\"1\", l=\"z\"} 1",
+        "s{b=\"10\"} 2",
+        "s{b=\"2\", l=\"y\"} 3",
+        "s{b=\"3\", l=\"x\"} 4",
+    ];
+    for (text, want) in
+        [("sort_by_label(s, \"l\")", [1, 2, 4, 3]), ("sort_by_label_desc(s, \"l\")", [2, 1, 3, 4])]
+    {
+        let got = samples(&data, text).expect("an answer");
+        let got: Vec<&str> = got.iter().filter_map(|s| s.rsplit(' ').next()).collect();
+        assert_eq!(got, want.map(|v| v.to_string()), "{text}");
+    }
+}
+
+#[test]
+fn absent_has_the_labels_that_storage_leaves_in_front() {
+    for (selector, want) in [
+        ("x{a!=\"0\",a=\"0\",b=\"1\"}", "{b=\"1\"} 1"),
+        ("x{a=\"0\",a!=\"1\"}", "{} 1"),
+        ("x{a=~\".+\",a=\"0\"}", "{a=\"0\"} 1"),
+        ("x{a=\"\",b=\"1\"}", "{b=\"1\"} 1"),
+    ] {
+        let text = format!("absent({selector})");
+        assert_eq!(samples(&["y 1"], &text), Ok(vec![want.to_owned()]), "{text}");
+    }
+}
+
+#[test]
+fn series_of_a_matrix_become_one_where_their_samples_do_not_meet() {
+    let data = [
+        "m{x=\"1\"} 1 2",
+        "n{x=\"1\"} _ _ 3 4 5",
+        "h{x=\"1\"} {{schema:0 count:2 sum:1 buckets:[2]}}",
+    ];
+    let ask = |text: &str| {
+        let query = Query::instant(text, 120_000);
+        let output = answer(&engine(true), series(&data), &query).map_err(|e| e.message)?;
+        let QueryValue::Matrix(all) = output.value else { return Err("no matrix".to_owned()) };
+        let counts = all.iter().map(|s| (s.floats.times.clone(), s.histograms.len()));
+        Ok(counts.collect::<Vec<_>>())
+    };
+    let met = Err("vector cannot contain metrics with the same labelset".to_owned());
+    assert_eq!(ask("(-{__name__=~\"m|n\"})[3m:1m]"), met);
+    let times = vec![0, 60_000, 120_000];
+    assert_eq!(ask("(-{__name__=~\"m|h\"})[3m:1m]"), Ok(vec![(times, 3)]));
+    let apart = "(-({__name__=\"m\"} < 2 or {__name__=\"n\"}))[3m:1m]";
+    assert_eq!(ask(apart), Ok(vec![(vec![0, 120_000], 0)]));
 }

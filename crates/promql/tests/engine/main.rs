@@ -4,6 +4,7 @@
 mod agree;
 mod explain;
 mod judged;
+mod layout;
 mod limits;
 mod names;
 mod store;

@@ -74,6 +74,23 @@ impl Generator {
         depth: u32,
         want: Option<Want>,
     ) -> String {
+        // Of `timestamp(x @ t offset d)` Prometheus forgets the offset, but not
+        // the samples that it reads for it (docs/gaps).
+        let times = matches!(function, "timestamp" | "start_timestamp");
+        let shifts = std::mem::replace(&mut self.one_shift, times);
+        let text = self.argument_of(function, position, kind, depth, want);
+        self.one_shift = shifts;
+        text
+    }
+
+    fn argument_of(
+        &mut self,
+        function: &str,
+        position: usize,
+        kind: ValueType,
+        depth: u32,
+        want: Option<Want>,
+    ) -> String {
         match kind {
             ValueType::Vector if function == "info" && position == 1 => self.info_selector(),
             ValueType::Vector

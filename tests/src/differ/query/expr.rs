@@ -150,12 +150,13 @@ impl Generator {
         let with_scalar = !op.is_set() && (op.is_trim() || self.random.percent(45));
         if with_scalar {
             let (vector, scalar) = (self.vector(depth - 1, want), self.scalar(depth - 1));
-            let (vector, scalar) = (self.operand(vector), self.operand(scalar));
-            return Piece::loose(if op.is_trim() || self.random.percent(65) {
-                format!("{vector} {text} {scalar}")
-            } else {
-                format!("{scalar} {text} {vector}")
-            });
+            let scalar = self.operand(scalar);
+            if op.is_trim() || self.random.percent(65) {
+                return Piece::loose(format!("{} {text} {scalar}", self.operand(vector)));
+            }
+            // `1 == 2 > x` would compare the scalars first.
+            let vector = if op.is_comparison() { vector.closed() } else { self.operand(vector) };
+            return Piece::loose(format!("{scalar} {text} {vector}"));
         }
         let lhs = self.vector(depth - 1, want);
         // Most pairs match when both sides are of one kind, or the same.
@@ -179,6 +180,8 @@ impl Generator {
     /// The modifiers with `on (by)` for what they match on.
     fn grouping(&mut self, modifiers: &str, by: &str) -> String {
         let rest = modifiers.find("group_").map_or("", |at| &modifiers[at..]);
+        // What is matched on cannot be included as well.
+        let rest = if by.contains('b') { rest.replace(" (b)", "") } else { rest.to_owned() };
         format!("on ({by}) {rest}")
     }
 
@@ -186,6 +189,7 @@ impl Generator {
     fn matching(&mut self, op: BinaryOp) -> String {
         let mut all = Vec::new();
         let grouped = !op.is_set() && self.random.percent(25);
+        let mut matched_on = String::new();
         if grouped || self.random.percent(45) {
             let word = self.random.pick(&["on", "on", "ignoring"]);
             let labels = self.labels(2);
@@ -195,10 +199,20 @@ impl Generator {
                 labels
             };
             all.push(format!("{word} ({labels})"));
+            if word == "on" {
+                matched_on = labels;
+            }
         }
         if grouped {
             let side = self.random.pick(&["left", "right"]);
-            let include = self.random.pick(&["", " ()", " (job)", " (b)", " (le, none)"]);
+            // What is matched on cannot be included as well.
+            let fits = |include: &&str| {
+                let mut labels = include.split([' ', '(', ',', ')']).filter(|l| !l.is_empty());
+                labels.all(|l| !matched_on.split(", ").any(|m| m == l))
+            };
+            let include = ["", " ()", " (job)", " (b)", " (le, none)"];
+            let include: Vec<&str> = include.into_iter().filter(fits).collect();
+            let include = self.random.pick(&include);
             all.push(format!("group_{side}{include}"));
         }
         if self.options.binop_fill && !op.is_set() && self.random.percent(25) {

@@ -36,8 +36,13 @@ impl Query {
     /// The query of this number over the data of a seed.
     pub fn random(data: &Data, seed: u64, number: u64, options: &Options) -> Self {
         let random = Random::new(seed, 1000 + number);
-        let mut g =
-            Generator { random, options: options.clone(), start: data.start, end: data.end };
+        let mut g = Generator {
+            random,
+            one_shift: false,
+            options: options.clone(),
+            start: data.start,
+            end: data.end,
+        };
         let depth = 1 + g.random.weighted(&[3, 4, 3, 1]) as u32;
         let instant = g.random.percent(45);
         let text = match g.random.weighted(&[80, 8, 6, 1]) {
@@ -124,6 +129,8 @@ enum Want {
 
 struct Generator {
     random: Random,
+    /// A selector gets `offset` or `@`, not both.
+    one_shift: bool,
     options: Options,
     start: i64,
     end: i64,
@@ -202,7 +209,7 @@ fn collect<'a>(expr: &'a Expr, all: &mut Vec<&'a Expr>) {
 
 #[cfg(test)]
 mod tests {
-    use varve_promql::ast::{DurationExpr, DurationKind, Shift, Span, VectorSelector};
+    use varve_promql::ast::{BinaryOp, DurationExpr, DurationKind, Shift, Span, VectorSelector};
     use varve_promql::parse::parse_expr;
     use varve_promql::print::pretty;
 
@@ -279,6 +286,69 @@ mod tests {
         }
     }
 
+    /// Whether an operator follows an offset that begins with a parenthesis and
+    /// does not end there: in `foo offset (5m) / bar` the duration goes on with
+    /// `/ bar`. Such a tree is written with something behind the offset that is
+    /// printed before it (`foo offset (5m) @ 0 / bar`) or is not printed at all
+    /// (`foo offset +(5m) / bar`); Prometheus prints it the same and cannot read
+    /// it, either.
+    fn offset_goes_on(expr: &Expr) -> bool {
+        parts(expr).into_iter().any(|part| match &part.kind {
+            ExprKind::Binary(b) => {
+                use BinaryOp::{Add, Div, Mod, Mul, Pow, Sub};
+                matches!(b.op, Add | Sub | Mul | Div | Mod | Pow) && ends_open(&b.lhs)
+            }
+            _ => false,
+        })
+    }
+
+    /// Whether the print of an expression ends with such an offset.
+    fn ends_open(expr: &Expr) -> bool {
+        let opens = |shift: &Shift| shift.offset.as_ref().is_some_and(opens);
+        match &expr.kind {
+            ExprKind::Selector(s) => opens(&s.shift),
+            ExprKind::Range(r) => opens(&r.selector.shift),
+            ExprKind::Subquery(s) => opens(&s.shift),
+            ExprKind::Binary(b) => ends_open(&b.rhs),
+            ExprKind::Unary(_, e) => ends_open(e),
+            _ => false,
+        }
+    }
+
+    fn opens(duration: &DurationExpr) -> bool {
+        match &duration.kind {
+            DurationKind::Paren(_) => true,
+            DurationKind::Binary(_, left, _) => opens(left),
+            _ => false,
+        }
+    }
+
+    #[test]
+    fn what_follows_an_offset_may_belong_to_it() {
+        for (text, goes_on) in [
+            ("foo offset (5m) @ 0 / bar", true),
+            ("foo offset +(5m) - bar", true),
+            ("-foo offset ((5m) + 1) @ 0 ^ bar", true),
+            ("1 + foo offset (5m) @ 0 * 2", true),
+            ("foo offset (5m) @ 0 == bar", false),
+            ("foo offset (5m) @ 0 and bar", false),
+            ("foo offset -(5m) @ 0 / bar", false),
+            ("(foo offset (5m) @ 0) / bar", false),
+            ("bar / foo offset (5m) @ 0", false),
+            ("foo offset (5m) / 2", false),
+        ] {
+            let mut expr = parse_expr(text, &Options::all()).expect(text);
+            assert_eq!(offset_goes_on(&expr), goes_on, "{text}");
+            let again = parse_expr(&expr.to_string(), &Options::all());
+            let same = again.is_ok_and(|mut again| {
+                forget(&mut again);
+                forget(&mut expr);
+                again == expr
+            });
+            assert_eq!(same, !goes_on, "{text}");
+        }
+    }
+
     #[test]
     fn queries_are_valid_and_what_is_printed_parses_to_the_same_tree() {
         let (mut refused, total) = (0, 20_000);
@@ -292,12 +362,10 @@ mod tests {
                 };
                 let printed = [expr.to_string(), pretty(&expr)];
                 forget(&mut expr);
+                if offset_goes_on(&expr) {
+                    continue;
+                }
                 for printed in printed {
-                    // A duration in parentheses goes on with what follows it, as
-                    // in Prometheus, which cannot read its own print of that.
-                    if printed.contains("offset (") {
-                        continue;
-                    }
                     let again = parse_expr(&printed, &options);
                     let mut again = again.unwrap_or_else(|e| panic!("{text}\n{printed}\n{e}"));
                     forget(&mut again);
@@ -305,6 +373,6 @@ mod tests {
                 }
             }
         }
-        assert!(refused * 30 < total, "{refused} of {total} queries are not valid");
+        assert!(refused * 200 < total, "{refused} of {total} queries are not valid");
     }
 }

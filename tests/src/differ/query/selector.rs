@@ -1,6 +1,6 @@
 //! Selectors, their matchers and modifiers, durations, subqueries.
 
-use super::{Generator, Want};
+use super::{Generator, Piece, Want};
 
 const FLOATS: [&str; 4] = ["fuzz_gauge", "fuzz_small", "fuzz_sparse", "fuzz.utf8/é"];
 const HISTOGRAMS: [&str; 7] = [
@@ -12,7 +12,8 @@ const HISTOGRAMS: [&str; 7] = [
     "fuzz_custom_float",
     "fuzz_custom_gauge",
 ];
-/// Label and matcher; most take something of each metric.
+/// Label and matcher; most take something of each metric. The last is for
+/// selectors without a name of their own.
 const MATCHERS: [&str; 16] = [
     "a=\"0\"",
     "a!=\"0\"",
@@ -28,8 +29,8 @@ const MATCHERS: [&str; 16] = [
     "job=~\"a.*\"",
     "le!=\"1\"",
     "instance=~\"[^1]\"",
-    "__name__=~\"fuzz.*\"",
     "\"label.x\"!=\"ä\"",
+    "__name__=~\"fuzz.*\"",
 ];
 
 impl Generator {
@@ -62,25 +63,26 @@ impl Generator {
                 Want::Mixed => "fuzz_(mixed|small|native)",
                 _ => "fuzz_(gauge|small)",
             };
-            return format!("{{__name__=~\"{names}\"{}}}", self.matchers(", "));
+            return format!("{{__name__=~\"{names}\"{}}}", self.matchers(", ", &MATCHERS));
         }
         let name = self.metric(want);
+        let named = &MATCHERS[..MATCHERS.len() - 1];
         if name.contains('.') {
-            return format!("{{\"{name}\"{}}}", self.matchers(", "));
+            return format!("{{\"{name}\"{}}}", self.matchers(", ", named));
         }
         match self.random.weighted(&[60, 35, 5]) {
             0 => name.to_owned(),
-            1 => format!("{name}{{{}}}", self.matchers("")),
-            _ => format!("{{__name__=\"{name}\"{}}}", self.matchers(",")),
+            1 => format!("{name}{{{}}}", self.matchers("", named)),
+            _ => format!("{{__name__=\"{name}\"{}}}", self.matchers(",", &MATCHERS)),
         }
     }
 
-    /// Some matchers, the first after `before`.
-    fn matchers(&mut self, before: &str) -> String {
+    /// Some of these matchers, the first after `before`.
+    fn matchers(&mut self, before: &str, all: &[&str]) -> String {
         let mut out = String::new();
         for _ in 0..self.random.weighted(&[3, 6, 1]) {
             out.push_str(if out.is_empty() { before } else { "," });
-            out.push_str(self.random.pick(&MATCHERS));
+            out.push_str(self.random.pick(all));
         }
         if !out.is_empty() && self.random.percent(5) {
             out.push(',');
@@ -113,8 +115,10 @@ impl Generator {
     }
 
     fn subquery(&mut self, depth: u32, want: Option<Want>) -> String {
-        let inner =
-            if self.random.percent(8) { self.scalar(depth) } else { self.vector(depth, want) };
+        let inner = match self.random.percent(8) {
+            true => Piece::atom(format!("vector({})", self.scalar(depth).text)),
+            false => self.vector(depth, want),
+        };
         let step = if self.random.percent(80) { self.subquery_step() } else { String::new() };
         let text = format!("{}[{}:{step}]", inner.closed(), self.range());
         self.modified(text, None)
@@ -152,10 +156,11 @@ impl Generator {
     /// With `offset`, `@` and what else is given, in any order.
     fn modified(&mut self, text: String, extended: Option<&str>) -> String {
         let mut all: Vec<String> = extended.map(str::to_owned).into_iter().collect();
-        if self.random.percent(12) {
+        let offset = self.random.percent(12);
+        if offset {
             all.push(format!("offset {}", self.offset()));
         }
-        if self.random.percent(8) {
+        if self.random.percent(8) && !(offset && self.one_shift) {
             all.push(format!("@ {}", self.at()));
         }
         self.random.shuffle(&mut all);

@@ -147,7 +147,7 @@ impl Fold for Extreme {
     }
 
     fn add(&self, scope: &Scope<'_>, state: &mut Vec<f64>, row: &Row) -> Result<(), EngineError> {
-        if row.histograms.is_some() {
+        if row.has_histograms() {
             scope.ignored(if self.max { "max" } else { "min" });
         }
         for (best, v) in state.iter_mut().zip(&row.floats).filter(|(_, v)| !is_absent(**v)) {
@@ -192,7 +192,7 @@ impl Fold for Variance {
         state: &mut Vec<Moments>,
         row: &Row,
     ) -> Result<(), EngineError> {
-        if row.histograms.is_some() {
+        if row.has_histograms() {
             scope.ignored(if self.root { "stddev" } else { "stdvar" });
         }
         for (m, v) in state.iter_mut().zip(&row.floats).filter(|(_, v)| !is_absent(**v)) {

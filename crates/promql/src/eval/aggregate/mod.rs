@@ -4,6 +4,7 @@
 mod count_values;
 mod fold;
 mod groups;
+mod heap;
 mod quantile;
 mod select;
 mod sum;

@@ -22,7 +22,7 @@ pub(super) async fn aggregate(
     let q = scalar(ctx, param).await?;
     let Batch { rows, hold: _hold } = gather(ctx, super::super::vector(ctx, &a.arg)).await?;
     for wrong in super::select::outliers(q.values(), 0.0, 1.0) {
-        ctx.annotate(Annotation::invalid_quantile(wrong, param.span));
+        ctx.annotate(Annotation::invalid_quantile(wrong, param.span).by(node.span));
     }
     let mut groups = Groups::new(a);
     let mut members: Vec<Vec<usize>> = Vec::new();
@@ -31,7 +31,7 @@ pub(super) async fn aggregate(
         let (group, _) = groups.of(row);
         members.resize_with(groups.len(), Vec::new);
         members[group].push(i);
-        if row.histograms.is_some() {
+        if row.has_histograms() {
             let text = Annotation::histogram_ignored_in_aggregation("quantile", a.arg.span);
             ctx.annotate(text);
         }

@@ -1,13 +1,12 @@
 //! topk, bottomk, limitk, limit_ratio: series stay what they are, but only
 //! some of each group remain at each step.
 
-use std::cmp::Ordering;
-
 use super::super::context::Context;
 use super::super::row::{Batch, Row, is_absent};
 use super::super::scalar::{Scalars, scalar};
 use super::super::stream::gather;
 use super::groups::Groups;
+use super::heap::Best;
 use crate::annotations::Annotation;
 use crate::ast::AggregateOp;
 use crate::engine::EngineError;
@@ -34,7 +33,7 @@ pub(super) async fn aggregate(
         }
         for wrong in outliers(params.values(), -1.0, 1.0) {
             let text = Annotation::invalid_ratio(wrong, wrong.clamp(-1.0, 1.0), param.span);
-            ctx.annotate(text);
+            ctx.annotate(text.by(node.span));
         }
     } else if !check_counts(params.values())? {
         return ctx.batch(Vec::new());
@@ -129,8 +128,7 @@ pub(super) fn outliers(values: &[f64], min: f64, max: f64) -> Vec<f64> {
     [high, low].into_iter().flatten().collect()
 }
 
-/// The `k` members with the largest (or smallest) values, best first. NaN is
-/// worse than any number; of equal ones the first remain.
+/// The `k` members with the largest (or smallest) values, best first.
 fn best(
     ctx: &Context<'_>,
     node: &Node,
@@ -144,27 +142,11 @@ fn best(
         let name = if top { "topk" } else { "bottomk" };
         ctx.annotate(Annotation::histogram_ignored_in_aggregation(name, node.span));
     }
-    let mut candidates: Vec<(f64, usize)> = members
-        .iter()
-        .map(|i| (rows[*i].floats[step], *i))
-        .filter(|(v, _)| !is_absent(*v))
-        .collect();
-    let order = |(a, i): &(f64, usize), (b, j): &(f64, usize)| {
-        let by_value = match (a.is_nan(), b.is_nan()) {
-            (true, true) => Ordering::Equal,
-            (true, false) => Ordering::Greater,
-            (false, true) => Ordering::Less,
-            _ if top => b.partial_cmp(a).unwrap_or(Ordering::Equal),
-            _ => a.partial_cmp(b).unwrap_or(Ordering::Equal),
-        };
-        by_value.then(i.cmp(j))
-    };
-    if k < candidates.len() && k > 0 {
-        candidates.select_nth_unstable_by(k - 1, order);
+    let mut best = Best::new(k, top);
+    for i in members.iter().filter(|i| !is_absent(rows[**i].floats[step])) {
+        best.push(rows[*i].floats[step], *i);
     }
-    candidates.truncate(k);
-    candidates.sort_unstable_by(order);
-    candidates.into_iter().map(|(_, i)| i).collect()
+    best.into_sorted()
 }
 
 /// Keeps the members whose hash lies within the ratio.

@@ -97,7 +97,7 @@ impl Fold for Kind {
         for (step, sum) in state.sums.into_iter().enumerate() {
             let total = histograms.next().flatten();
             if let Some(total) = &total {
-                total.tell_reconciled(scope.ctx, scope.span);
+                total.tell_reconciled(&|a| scope.ctx.annotate(a), scope.span);
             }
             match (sum, total) {
                 (Some(_), Some(_)) => {
@@ -108,7 +108,8 @@ impl Fold for Kind {
                 (Some(Float::Mean(mean)), None) => row.floats[step] = mean.value(),
                 (None, Some(total)) if total.failed() => {}
                 (None, Some(total)) => {
-                    if let Some(h) = total.finish_compact(scope.ctx, scope.span, "") {
+                    let say = |a| scope.ctx.annotate(a);
+                    if let Some(h) = total.finish_compact(&say, scope.span, "") {
                         row.set_histogram(step, h);
                     }
                 }

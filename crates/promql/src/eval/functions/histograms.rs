@@ -96,7 +96,7 @@ impl Sorted {
             });
             groups[group].buckets.push((bound, i));
         }
-        let native = rows.iter().enumerate().filter(|(_, r)| r.histograms.is_some());
+        let native = rows.iter().enumerate().filter(|(_, r)| r.has_histograms());
         let natives = native.map(|(i, r)| (i, index.get(&r.labels).copied())).collect();
         Self { rows, groups, natives, span, steps }
     }
@@ -180,9 +180,9 @@ fn quantile_of(
     }
 }
 
-fn check_quantiles(ctx: &Context<'_>, quantiles: &Scalars, span: Span) {
+fn check_quantiles(ctx: &Context<'_>, node: &Node, quantiles: &Scalars, span: Span) {
     for q in quantiles.values().iter().filter(|q| !(0.0..=1.0).contains(*q)) {
-        ctx.annotate(Annotation::invalid_quantile(*q, span));
+        ctx.annotate(Annotation::invalid_quantile(*q, span).by(node.span));
     }
 }
 
@@ -195,7 +195,7 @@ pub(crate) fn quantile<'a>(
 ) -> BatchStream<'a> {
     let stream = futures::stream::once(async move {
         let quantiles = scalar(ctx, q).await?;
-        check_quantiles(ctx, &quantiles, q.span);
+        check_quantiles(ctx, node, &quantiles, q.span);
         let Batch { rows, hold: _hold } = gather(ctx, crate::eval::vector(ctx, arg)).await?;
         let sorted = Sorted::of(ctx, rows, arg.span, node.grid.steps);
         let mut fixes = Fixes::new(&node.grid, arg.span);
@@ -220,7 +220,7 @@ pub(crate) fn quantiles<'a>(
         let mut all = Vec::with_capacity(qs.len());
         for q in qs {
             let quantiles = scalar(ctx, q).await?;
-            check_quantiles(ctx, &quantiles, q.span);
+            check_quantiles(ctx, node, &quantiles, q.span);
             all.push(quantiles);
         }
         let Batch { rows, hold: _hold } = gather(ctx, crate::eval::vector(ctx, arg)).await?;

@@ -5,7 +5,7 @@ use varve_model::METRIC_NAME;
 use crate::engine::EngineError;
 use crate::eval::context::Context;
 use crate::eval::row::Batch;
-use crate::eval::stream::{gather, merge_same};
+use crate::eval::stream::{gather, merge_series};
 use crate::plan::{LabelJoin, LabelReplace};
 
 pub(crate) async fn replace(ctx: &Context<'_>, call: &LabelReplace) -> Result<Batch, EngineError> {
@@ -14,12 +14,12 @@ pub(crate) async fn replace(ctx: &Context<'_>, call: &LabelReplace) -> Result<Ba
     for row in &mut rows {
         ctx.check()?;
         let Some(captures) = regex.captures(row.labels.get(src)) else { continue };
-        let value = expand(replacement, &captures);
+        let value = expand(replacement, regex, &captures);
         let mut builder = row.labels.builder();
         row.labels = builder.set(dst, &value).build();
         row.drop_name &= dst != METRIC_NAME;
     }
-    Ok(Batch { rows: merge_same(rows)?, hold })
+    Ok(Batch { rows: merge_series(rows)?, hold })
 }
 
 pub(crate) async fn join(ctx: &Context<'_>, call: &LabelJoin) -> Result<Batch, EngineError> {
@@ -33,12 +33,12 @@ pub(crate) async fn join(ctx: &Context<'_>, call: &LabelJoin) -> Result<Batch, E
         row.labels = builder.set(dst, &value).build();
         row.drop_name &= dst != METRIC_NAME;
     }
-    Ok(Batch { rows: merge_same(rows)?, hold })
+    Ok(Batch { rows: merge_series(rows)?, hold })
 }
 
 /// Go's `Regexp.Expand`: `$1`, `$name`, `${name}`, `$$`. A name is the longest
 /// run of letters, digits and underscores.
-fn expand(template: &str, captures: &regex::Captures<'_>) -> String {
+fn expand(template: &str, regex: &regex::Regex, captures: &regex::Captures<'_>) -> String {
     let mut out = String::new();
     let mut rest = template;
     while let Some(at) = rest.find('$') {
@@ -60,14 +60,29 @@ fn expand(template: &str, captures: &regex::Captures<'_>) -> String {
             continue;
         }
         rest = &body[end + usize::from(braced.is_some())..];
-        let number = name.bytes().all(|b| b.is_ascii_digit());
-        let group = match number {
+        let digits = name.bytes().all(|b| b.is_ascii_digit());
+        let group = match digits && (name.len() == 1 || !name.starts_with('0')) {
             true => name.parse::<usize>().ok().and_then(|i| captures.get(i)),
-            false => captures.name(name),
+            false => named(name, regex, captures),
         };
         out.push_str(group.map_or("", |g| g.as_str()));
     }
     out + rest
+}
+
+/// What the first group of a name has taken that has taken anything. The names
+/// are those that `varve_model::compile_regex` gives: `_name`, `_name[1]`.
+fn named<'h>(
+    name: &str,
+    regex: &regex::Regex,
+    captures: &regex::Captures<'h>,
+) -> Option<regex::Match<'h>> {
+    let is_it = |group: Option<&str>| {
+        let group = group.and_then(|g| g.strip_prefix('_')?.split('[').next());
+        group == Some(name)
+    };
+    let groups = regex.capture_names().enumerate().filter(|(_, group)| is_it(*group));
+    groups.map(|(i, _)| i).find_map(|i| captures.get(i))
 }
 
 #[cfg(test)]
@@ -76,20 +91,24 @@ mod tests {
 
     #[test]
     fn templates_expand_as_in_go() {
-        let regex = regex::Regex::new("^(?s:(?P<first>a+)-(b+))$").expect("valid pattern");
-        let captures = regex.captures("aa-b").expect("matches");
+        let pattern = "(?P<first>a+)-(b+)(?P<x>c)?(?P<x>d)?(?P<0>)";
+        let regex = varve_model::compile_regex(pattern).expect("valid pattern");
+        let captures = regex.captures("aa-bd").expect("matches");
         let cases = [
             ("$1", "aa"),
             ("${2}x", "bx"),
             ("$1x", ""),
             ("$first-$2", "aa-b"),
+            ("$x", "d"),
+            ("$01", ""),
+            ("$0", "aa-bd"),
             ("$$1", "$1"),
             ("$9", ""),
             ("a$", "a$"),
             ("${1", "${1"),
         ];
         for (template, expanded) in cases {
-            assert_eq!(expand(template, &captures), expanded, "{template}");
+            assert_eq!(expand(template, &regex, &captures), expanded, "{template}");
         }
     }
 }

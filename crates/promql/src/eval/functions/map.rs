@@ -8,7 +8,7 @@ use crate::engine::EngineError;
 use crate::eval::context::Context;
 use crate::eval::row::{Batch, Row, absent, is_absent, without_name};
 use crate::eval::scalar::{Scalars, scalar};
-use crate::eval::stream::{BatchStream, gather, merge_same};
+use crate::eval::stream::{BatchStream, gather, merge_same, merge_series};
 use crate::plan::{Grid, Node};
 
 /// Applies `f` to every float, given its step; `None` removes the sample.
@@ -46,12 +46,20 @@ pub(crate) fn drop_name(ctx: &Context<'_>, row: &mut Row) {
 /// Makes one row of those that have the same labels now that names were
 /// dropped at once.
 pub(crate) fn unique<'a>(ctx: &'a Context<'a>, stream: BatchStream<'a>) -> BatchStream<'a> {
+    merged(ctx, stream, merge_same)
+}
+
+fn merged<'a>(
+    ctx: &'a Context<'a>,
+    stream: BatchStream<'a>,
+    merge: fn(Vec<Row>) -> Result<Vec<Row>, EngineError>,
+) -> BatchStream<'a> {
     if ctx.options.delayed_name_removal {
         return stream;
     }
     futures::stream::once(async move {
         let Batch { rows, hold } = gather(ctx, stream).await?;
-        Ok(Batch { rows: merge_same(rows)?, hold })
+        Ok(Batch { rows: merge(rows)?, hold })
     })
     .boxed()
 }
@@ -116,7 +124,7 @@ pub(crate) fn negate<'a>(ctx: &'a Context<'a>, arg: &'a Node) -> BatchStream<'a>
         }
         Ok(batch)
     });
-    unique(ctx, mapped.boxed())
+    merged(ctx, mapped.boxed(), merge_series)
 }
 
 /// The rows with their names dropped.

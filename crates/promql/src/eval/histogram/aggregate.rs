@@ -8,7 +8,6 @@ use varve_model::{Histogram, ResetHint};
 use super::{Float, Incompatible};
 use crate::annotations::{Annotation, HistogramOperation};
 use crate::ast::Span;
-use crate::eval::context::Context;
 
 /// The sum or average of some histograms.
 pub(crate) struct Total {
@@ -56,10 +55,10 @@ impl Total {
     }
 
     /// Says that bounds had to be reconciled, when they had.
-    pub(crate) fn tell_reconciled(&self, ctx: &Context<'_>, span: Span) {
+    pub(crate) fn tell_reconciled(&self, say: &dyn Fn(Annotation), span: Span) {
         if self.reconciled {
             let operation = HistogramOperation::Aggregation;
-            ctx.annotate(Annotation::mismatched_custom_buckets(operation, span));
+            say(Annotation::mismatched_custom_buckets(operation, span));
         }
     }
 
@@ -99,15 +98,21 @@ impl Total {
 
     /// The total; `None` when exponential and custom buckets met. What was
     /// found on the way is said.
-    pub(crate) fn finish(mut self, ctx: &Context<'_>, span: Span, metric: &str) -> Option<Float> {
-        self.tell_reconciled(ctx, span);
+    pub(crate) fn finish(
+        mut self,
+        say: &dyn Fn(Annotation),
+        span: Span,
+        metric: &str,
+    ) -> Option<Float> {
+        // Where nothing comes of it, nothing else is said.
         if self.failed {
-            ctx.annotate(Annotation::mixed_exponential_custom(metric, span));
+            say(Annotation::mixed_exponential_custom(metric, span));
             return None;
         }
+        self.tell_reconciled(say, span);
         if self.reset_seen && self.no_reset_seen {
             let operation = HistogramOperation::Aggregation;
-            ctx.annotate(Annotation::counter_reset_collision(operation, span));
+            say(Annotation::counter_reset_collision(operation, span));
         }
         if self.average && !self.incremental {
             self.value.divide(self.count);
@@ -119,10 +124,10 @@ impl Total {
     /// The same, empty buckets removed.
     pub(crate) fn finish_compact(
         self,
-        ctx: &Context<'_>,
+        say: &dyn Fn(Annotation),
         span: Span,
         metric: &str,
     ) -> Option<Arc<Histogram>> {
-        Some(Arc::new(self.finish(ctx, span, metric)?.compact().to_model()))
+        Some(Arc::new(self.finish(say, span, metric)?.compact().to_model()))
     }
 }

@@ -37,8 +37,19 @@ impl Mode {
             Self::Subtract => into.sum -= v.sum,
             Self::Compensated => {
                 into.add(v.sum);
-                into.add(v.c);
+                if v.c != 0.0 {
+                    into.add(v.c);
+                }
             }
+        }
+    }
+
+    /// A number where there was none.
+    fn first(self, v: Sum) -> Sum {
+        match self {
+            Self::Add => Sum { sum: v.sum, c: 0.0 },
+            Self::Subtract => Sum { sum: -v.sum, c: 0.0 },
+            Self::Compensated => v,
         }
     }
 }
@@ -67,6 +78,9 @@ impl Float {
         let mut reconciled = false;
         if !self.is_custom() {
             let zero = self.reconcile_zero(other);
+            if mode != Mode::Compensated {
+                self.zero.c = 0.0;
+            }
             mode.apply(&mut self.zero, zero);
         }
         mode.apply(&mut self.count, other.count);
@@ -77,24 +91,31 @@ impl Float {
             } else {
                 reconciled = true;
                 let bounds = common(&self.bounds, &other.bounds);
-                let mut mine = onto(&self.positive, &self.bounds, &bounds);
-                let theirs = onto(&other.positive, &other.bounds, &bounds);
-                merge(&mut mine, &theirs, mode, |_| true);
-                if mode != Mode::Compensated {
-                    mine.iter_mut().for_each(|(_, s)| s.c = 0.0);
+                let mut all = onto(&self.positive, &self.bounds, &bounds);
+                for (at, v) in moved(&other.positive, &other.bounds, &bounds) {
+                    all[at].add(if mode == Mode::Subtract { -v.sum } else { v.sum });
                 }
-                mine.retain(|(_, s)| s.sum != 0.0 || s.c != 0.0);
-                self.positive = mine;
+                let populated = |s: &Sum| s.sum != 0.0 || s.c != 0.0;
+                let numbered = (0..).zip(all).filter(|(_, s)| populated(s));
+                let kept = |s: Sum| match mode {
+                    Mode::Compensated => s,
+                    Mode::Add | Mode::Subtract => Sum { sum: s.sum, c: 0.0 },
+                };
+                self.positive = numbered.map(|(i, s)| (i, kept(s))).collect();
                 self.bounds = Arc::from(bounds);
             }
             return Ok(Combined { collision, reconciled });
         }
         let mut finer = None;
+        let reduce = |h: &mut Self, schema| match mode {
+            Mode::Compensated => h.reduce_compensated(schema),
+            Mode::Add | Mode::Subtract => h.reduce(schema),
+        };
         if other.schema < self.schema {
-            self.reduce(other.schema);
+            reduce(self, other.schema);
         } else if other.schema > self.schema {
             let mut reduced = other.clone();
-            reduced.reduce(self.schema);
+            reduce(&mut reduced, self.schema);
             finer = Some(reduced);
         }
         let other = finer.as_ref().unwrap_or(other);
@@ -130,8 +151,14 @@ fn merge(into: &mut Buckets, from: &Buckets, mode: Mode, wanted: impl Fn(i32) ->
         while let Some(b) = mine.next_if(|(i, _)| i < index) {
             out.push(*b);
         }
-        let mut sum = mine.next_if(|(i, _)| i == index).map_or(Sum::default(), |(_, s)| *s);
-        mode.apply(&mut sum, *v);
+        let sum = match mine.next_if(|(i, _)| i == index) {
+            None => mode.first(*v),
+            Some((_, sum)) => {
+                let mut sum = *sum;
+                mode.apply(&mut sum, *v);
+                sum
+            }
+        };
         out.push((*index, sum));
     }
     out.extend(mine.copied());
@@ -151,21 +178,26 @@ pub(super) fn common(a: &[f64], b: &[f64]) -> Vec<f64> {
     out
 }
 
-/// The buckets in the layout of fewer bounds.
-pub(super) fn onto(buckets: &Buckets, bounds: &[f64], target: &[f64]) -> Buckets {
-    let mut out: Buckets = Vec::new();
-    for (index, count) in buckets {
+/// Buckets with their places among fewer bounds.
+fn moved<'a>(
+    buckets: &'a Buckets,
+    bounds: &'a [f64],
+    target: &'a [f64],
+) -> impl Iterator<Item = (usize, Sum)> + 'a {
+    buckets.iter().map(|(index, count)| {
         let bound = usize::try_from(*index).ok().and_then(|i| bounds.get(i));
-        let at = bound.map_or(target.len(), |b| target.partition_point(|t| t < b)) as i32;
-        match out.last_mut() {
-            Some((last, sum)) if *last == at => {
-                sum.add(count.sum);
-                sum.add(count.c);
-            }
-            _ => out.push((at, *count)),
-        }
+        (bound.map_or(target.len(), |b| target.partition_point(|t| t < b)), *count)
+    })
+}
+
+/// All buckets of fewer bounds, empty ones included.
+pub(super) fn onto(buckets: &Buckets, bounds: &[f64], target: &[f64]) -> Vec<Sum> {
+    let mut all = vec![Sum::default(); target.len() + 1];
+    for (at, count) in moved(buckets, bounds, target) {
+        all[at].add(count.sum);
+        all[at].add(count.c);
     }
-    out
+    all
 }
 
 #[cfg(test)]
@@ -179,7 +211,7 @@ mod tests {
         let one = Sum { sum: 1.0, c: 0.0 };
         let buckets = vec![(0, one), (1, one), (3, one)];
         let moved = onto(&buckets, &[1.0, 2.0, 3.0], &bounds);
-        let plain: Vec<_> = moved.iter().map(|(i, s)| (*i, s.sum)).collect();
-        assert_eq!(plain, [(0, 2.0), (2, 1.0)]);
+        let plain: Vec<_> = moved.iter().map(|s| s.sum).collect();
+        assert_eq!(plain, [2.0, 0.0, 1.0]);
     }
 }

@@ -151,6 +151,23 @@ impl Float {
         self
     }
 
+    /// Whether another has the same numbers in the same buckets, empty ones
+    /// included. What is said of resets does not count.
+    pub(crate) fn same(&self, other: &Self) -> bool {
+        let number = |a: &Sum, b: &Sum| a.sum.to_bits() == b.sum.to_bits();
+        let buckets = |a: &Buckets, b: &Buckets| {
+            a.len() == b.len() && a.iter().zip(b).all(|(a, b)| a.0 == b.0 && number(&a.1, &b.1))
+        };
+        self.schema == other.schema
+            && self.bounds == other.bounds
+            && self.zero_threshold == other.zero_threshold
+            && number(&self.count, &other.count)
+            && number(&self.sum, &other.sum)
+            && number(&self.zero, &other.zero)
+            && buckets(&self.positive, &other.positive)
+            && buckets(&self.negative, &other.negative)
+    }
+
     /// Whether any number is infinite.
     pub(crate) fn has_overflow(&self) -> bool {
         let buckets = self.positive.iter().chain(&self.negative).map(|(_, s)| s);
@@ -159,6 +176,18 @@ impl Float {
 
     /// Merges buckets so that they fit a coarser exponential schema.
     pub(crate) fn reduce(&mut self, schema: i32) {
+        self.reduce_by(schema, |into, from| into.sum += from.sum);
+    }
+
+    /// The same, gathering what rounding loses.
+    pub(crate) fn reduce_compensated(&mut self, schema: i32) {
+        self.reduce_by(schema, |into, from| {
+            into.add(from.sum);
+            into.add(from.c);
+        });
+    }
+
+    fn reduce_by(&mut self, schema: i32, add: impl Fn(&mut Sum, Sum)) {
         if schema >= self.schema || self.is_custom() {
             return;
         }
@@ -170,8 +199,7 @@ impl Float {
             buckets.dedup_by(|now, before| {
                 let same = now.0 == before.0;
                 if same {
-                    before.1.add(now.1.sum);
-                    before.1.add(now.1.c);
+                    add(&mut before.1, now.1);
                 }
                 same
             });

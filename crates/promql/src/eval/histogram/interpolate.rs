@@ -6,12 +6,11 @@ use super::reset::detect_reset_float;
 use super::{Float, Incompatible};
 use crate::annotations::{Annotation, HistogramOperation};
 use crate::ast::Span;
-use crate::eval::context::Context;
 
 /// The histogram at `t` between two samples; a counter that was reset started
 /// from nothing.
 pub(crate) fn interpolate(
-    ctx: &Context<'_>,
+    say: &dyn Fn(Annotation),
     span: Span,
     a: (i64, &Histogram),
     b: (i64, &Histogram),
@@ -33,12 +32,12 @@ pub(crate) fn interpolate(
     }
     if result.subtract(&first)?.reconciled {
         let operation = HistogramOperation::Subtraction;
-        ctx.annotate(Annotation::mismatched_custom_buckets(operation, span));
+        say(Annotation::mismatched_custom_buckets(operation, span));
     }
     result.multiply(fraction);
     if result.add(&first)?.reconciled {
         let operation = HistogramOperation::Addition;
-        ctx.annotate(Annotation::mismatched_custom_buckets(operation, span));
+        say(Annotation::mismatched_custom_buckets(operation, span));
     }
     Ok(result)
 }

@@ -22,7 +22,7 @@ mod zero;
 
 use std::sync::Arc;
 
-use varve_model::Histogram;
+use varve_model::{Counts, Histogram, ResetHint};
 
 pub(crate) use self::arithmetic::{Combined, Incompatible};
 pub(crate) use self::float::Float;
@@ -31,21 +31,41 @@ pub(crate) use self::stats::stats;
 pub(crate) use self::text::text;
 use crate::ast::BinaryOp;
 
-/// Whether two histograms hold the same observations: all but the reset hint,
-/// empty buckets not counted.
+/// Whether two histograms are the same but for the reset hint. Stored ones have
+/// no empty buckets ([`of_storage`]); those that an expression has left count.
 pub(crate) fn equal(a: &Histogram, b: &Histogram) -> bool {
-    let (a, b) = (Float::of(a).compact(), Float::of(b).compact());
-    let bits = |v: &[(i32, crate::eval::kahan::Sum)]| {
-        v.iter().map(|(i, s)| (*i, s.sum.to_bits())).collect::<Vec<_>>()
+    Float::of(a).same(&Float::of(b))
+}
+
+/// A stored histogram as expressions see it: float counts, no empty buckets,
+/// and nothing said of a reset before it.
+///
+/// Which empty buckets are stored is chance: Prometheus stores all buckets that
+/// any histogram of a chunk has. Whether there was a reset is for the engine to
+/// find out: storage knows only of the sample that was stored before, which
+/// need not be the one that the query sees before. Prometheus' storage does not
+/// tell it, either.
+pub(crate) fn of_storage(h: &Arc<Histogram>) -> Arc<Histogram> {
+    let told = h.reset_hint == ResetHint::CounterReset;
+    let (float, empty) = match &h.counts {
+        Counts::Float { positive, negative, .. } => {
+            (true, positive.contains(&0.0) || negative.contains(&0.0))
+        }
+        Counts::Int { positive, negative, .. } => {
+            (false, positive.contains(&0) || negative.contains(&0))
+        }
     };
-    a.schema == b.schema
-        && a.count.sum.to_bits() == b.count.sum.to_bits()
-        && a.sum.sum.to_bits() == b.sum.sum.to_bits()
-        && a.bounds == b.bounds
-        && a.zero_threshold == b.zero_threshold
-        && a.zero.sum.to_bits() == b.zero.sum.to_bits()
-        && bits(&a.positive) == bits(&b.positive)
-        && bits(&a.negative) == bits(&b.negative)
+    if float && !empty && !told {
+        return Arc::clone(h);
+    }
+    let mut seen = match empty {
+        true => Float::of(h).compact().to_model(),
+        false => h.to_float(),
+    };
+    if told {
+        seen.reset_hint = ResetHint::Unknown;
+    }
+    Arc::new(seen)
 }
 
 /// A histogram multiplied or divided.

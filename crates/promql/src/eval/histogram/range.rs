@@ -76,14 +76,33 @@ fn rate(scope: &Scope<'_>, window: &Window<'_>, starts: bool, kind: RateKind) ->
     Some(output(&result))
 }
 
-/// The last histogram less the first, with what was lost in resets.
+/// The last histogram less the first, with what was lost in resets. Once
+/// buckets turn out not to go together that alone is said.
 fn difference(scope: &Scope<'_>, h: &Histograms<'_>, starts: bool, counter: bool) -> Option<Float> {
+    let mut said = Vec::new();
+    let result = checked_difference(scope, h, starts, counter, &mut said);
+    let mixed = || Annotation::mixed_exponential_custom(scope.metric(), scope.span);
+    match result {
+        Err(Incompatible) => scope.annotate(mixed()),
+        Ok(_) => said.into_iter().for_each(|a| scope.annotate(a)),
+    }
+    result.ok().flatten()
+}
+
+fn checked_difference(
+    scope: &Scope<'_>,
+    h: &Histograms<'_>,
+    starts: bool,
+    counter: bool,
+    said: &mut Vec<Annotation>,
+) -> Result<Option<Float>, Incompatible> {
     let n = h.len();
+    let reconciled = |operation| Annotation::mismatched_custom_buckets(operation, scope.span);
     let gauge = |h: &Histogram| h.reset_hint == ResetHint::Gauge;
     let last = &h.values[n - 1];
     let mut before = Float::of(&h.values[0]);
     if counter && (gauge(&h.values[0]) || gauge(last)) {
-        scope.annotate(Annotation::histogram_not_counter(scope.metric(), scope.span));
+        said.push(Annotation::histogram_not_counter(scope.metric(), scope.span));
     }
     let reset_at =
         |i: usize| starts && is_start_reset(h.start(i - 1), h.times[i - 1], h.start(i), h.times[i]);
@@ -92,53 +111,52 @@ fn difference(scope: &Scope<'_>, h: &Histograms<'_>, starts: bool, counter: bool
         before = Float::empty_like(&Float::of(&h.values[1]));
     }
     let custom = before.is_custom();
-    let mixed = || {
-        scope.annotate(Annotation::mixed_exponential_custom(scope.metric(), scope.span));
-        None
-    };
     if last.uses_custom_buckets() != custom {
-        return mixed();
+        said.push(Annotation::mixed_exponential_custom(scope.metric(), scope.span));
+        return Ok(None);
     }
     let mut schema = last.schema.min(before.schema);
     if counter {
         for h in &h.values[1..n - 1] {
             if gauge(h) {
-                scope.annotate(Annotation::histogram_not_counter(scope.metric(), scope.span));
+                said.push(Annotation::histogram_not_counter(scope.metric(), scope.span));
             }
             schema = schema.min(h.schema);
             if h.uses_custom_buckets() != custom {
-                return mixed();
+                return Err(Incompatible);
             }
         }
     }
     let mut result = Float::of(last);
     result.reduce(schema);
-    noted(scope, HistogramOperation::Subtraction, result.subtract(&before))?;
+    if result.subtract(&before)?.reconciled {
+        said.push(reconciled(HistogramOperation::Subtraction));
+    }
     if counter {
         let mut told = false;
         for i in 1..n {
             let overlap = starts && starts_overlap(h.start(i - 1), h.times[i - 1], h.start(i));
             if overlap && !told {
                 told = true;
-                scope.annotate(Annotation::start_time_overlap(scope.metric(), scope.span));
+                said.push(Annotation::start_time_overlap(scope.metric(), scope.span));
             }
             // Most histograms say that there was no reset.
             let known = h.values[i].reset_hint == ResetHint::NotCounterReset;
             let now = if known { None } else { Some(Float::of(&h.values[i])) };
             let reset =
                 reset_at(i) || now.as_ref().is_some_and(|now| detect_reset_float(now, &before));
-            if reset {
-                noted(scope, HistogramOperation::Addition, result.add(&before))?;
+            if reset && result.add(&before)?.reconciled {
+                said.push(reconciled(HistogramOperation::Addition));
             }
             if i + 1 < n {
                 before = now.unwrap_or_else(|| Float::of(&h.values[i]));
             }
         }
     } else if !gauge(&h.values[0]) || !gauge(last) {
-        scope.annotate(Annotation::histogram_not_gauge(scope.metric(), scope.span));
+        said.push(Annotation::histogram_not_gauge(scope.metric(), scope.span));
     }
     result.hint = ResetHint::Gauge;
-    Some(result.compact())
+    Ok(Some(result.compact()))
 }
 
 /// irate and idelta: the last two samples are histograms.
@@ -211,7 +229,8 @@ fn extended_rate(
     }
     let at = |i: usize, t: i64| {
         let point = |i: usize| (h.times[i], &*h.values[i]);
-        let found = interpolate(scope.ctx, scope.span, point(i), point(i + 1), t, kind.counter);
+        let say = |a| scope.annotate(a);
+        let found = interpolate(&say, scope.span, point(i), point(i + 1), t, kind.counter);
         if found.is_err() {
             scope.annotate(Annotation::mixed_exponential_custom(scope.metric(), scope.span));
         }
@@ -290,7 +309,7 @@ fn total(scope: &Scope<'_>, h: &Histograms<'_>, average: bool) -> Output {
     for v in &h.values[1..] {
         total.add(v);
     }
-    match total.finish(scope.ctx, scope.span, scope.metric()) {
+    match total.finish(&|a| scope.annotate(a), scope.span, scope.metric()) {
         Some(h) => output(&h),
         None => Output::Nothing,
     }

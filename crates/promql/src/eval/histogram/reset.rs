@@ -40,7 +40,7 @@ fn went_down(now: &Float, before: &Float) -> bool {
             let bounds = common(&now.bounds, &before.bounds);
             let current = onto(&now.positive, &now.bounds, &bounds);
             let previous = onto(&before.positive, &before.bounds, &bounds);
-            return any_less(&current, &previous, |_| true);
+            return current.iter().zip(&previous).any(|(now, before)| now.sum < before.sum);
         }
     }
     if now.schema > before.schema || now.zero_threshold < before.zero_threshold {

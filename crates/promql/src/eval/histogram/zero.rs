@@ -12,8 +12,9 @@ impl Float {
         if threshold <= self.zero_threshold {
             return (self.zero, threshold);
         }
+        let mut zero = self.zero;
         'again: loop {
-            let mut zero = self.zero;
+            zero.sum = self.zero.sum;
             for (positive, buckets) in [(true, &self.positive), (false, &self.negative)] {
                 for (index, count) in buckets {
                     let b = bucket(self, positive, *index, count.sum);
@@ -51,7 +52,9 @@ impl Float {
                 (self.zero, self.zero_threshold) = self.wider_zero(threshold);
                 let (schema, limit) = (self.schema, self.zero_threshold);
                 for buckets in [&mut self.positive, &mut self.negative] {
-                    buckets.retain(|(i, s)| exponential(i - 1, schema) >= limit && s.sum != 0.0);
+                    buckets.retain(|(i, s)| {
+                        exponential(i - 1, schema) >= limit && (s.sum != 0.0 || s.c != 0.0)
+                    });
                 }
             }
             if threshold.is_nan() || self.zero_threshold.is_nan() {

@@ -52,6 +52,8 @@ pub(crate) struct Scope<'a> {
     pub(crate) ctx: &'a Context<'a>,
     /// The labels of the series.
     pub(crate) labels: &'a Labels,
+    /// Where the call stands.
+    call: Span,
     /// Where annotations point to.
     pub(crate) span: Span,
     /// The length of the window in seconds.
@@ -66,12 +68,17 @@ impl Scope<'_> {
 
     /// Says something about the answer.
     pub(crate) fn annotate(&self, annotation: Annotation) {
-        self.ctx.annotate(annotation);
+        self.ctx.annotate(annotation.by(self.call));
     }
 }
 
 /// The rows of a range function.
-pub(crate) fn rows<'a>(ctx: &'a Context<'a>, grid: Grid, call: &'a RangeCall) -> BatchStream<'a> {
+pub(crate) fn rows<'a>(
+    ctx: &'a Context<'a>,
+    node: &'a Node,
+    call: &'a RangeCall,
+) -> BatchStream<'a> {
+    let grid = node.grid;
     let stream = futures::stream::once(async move {
         let mut params = Vec::with_capacity(call.params.len());
         for p in &call.params {
@@ -85,9 +92,14 @@ pub(crate) fn rows<'a>(ctx: &'a Context<'a>, grid: Grid, call: &'a RangeCall) ->
             let mut counts = Counts::new(grid.steps);
             for s in &batch.series {
                 ctx.check()?;
-                rows.push(row(ctx, grid, call, &params, s, &mut scratch, &mut counts)?);
+                rows.push(row(ctx, node, call, &params, s, &mut scratch, &mut counts)?);
                 if matches!(call.func, RangeFn::Rate | RangeFn::Increase) {
-                    counters.check(ctx, call.first_arg, &s.labels, &rows[rows.len() - 1]);
+                    counters.check(
+                        ctx,
+                        (node.span, call.first_arg),
+                        &s.labels,
+                        &rows[rows.len() - 1],
+                    );
                 }
             }
             ctx.count(call.source.scope, &counts)?;
@@ -125,17 +137,18 @@ fn unique<'a>(ctx: &'a Context<'a>, stream: BatchStream<'a>) -> BatchStream<'a> 
 /// One series on the grid.
 fn row(
     ctx: &Context<'_>,
-    grid: Grid,
+    node: &Node,
     call: &RangeCall,
     params: &[Scalars],
     s: &RangeSeries,
     scratch: &mut Vec<f64>,
     counts: &mut Counts,
 ) -> Result<Row, EngineError> {
-    let source = &call.source;
+    let (source, grid) = (&call.source, node.grid);
     let scope = Scope {
         ctx,
         labels: &s.labels,
+        call: node.span,
         span: call.first_arg,
         range_seconds: source.range as f64 / 1000.0,
     };
@@ -223,7 +236,7 @@ struct CounterNames {
 }
 
 impl CounterNames {
-    fn check(&mut self, ctx: &Context<'_>, span: Span, labels: &Labels, row: &Row) {
+    fn check(&mut self, ctx: &Context<'_>, (call, span): (Span, Span), labels: &Labels, row: &Row) {
         let name = labels.metric_name();
         if name.is_empty() || row.floats.iter().all(|v| super::row::is_absent(*v)) {
             return;
@@ -231,13 +244,14 @@ impl CounterNames {
         if ctx.options.type_and_unit_labels {
             let kind = labels.get("__type__");
             if kind != "counter" && kind != "histogram" {
-                ctx.annotate(Annotation::possible_non_counter_label(name, kind, span));
+                let text = Annotation::possible_non_counter_label(name, kind, span);
+                ctx.annotate(text.by(call));
             }
             return;
         }
         let counter = ["_total", "_sum", "_count", "_bucket"].iter().any(|s| name.ends_with(s));
         if !counter && self.last != name {
-            ctx.annotate(Annotation::possible_non_counter(name, span));
+            ctx.annotate(Annotation::possible_non_counter(name, span).by(call));
             name.clone_into(&mut self.last);
         }
     }

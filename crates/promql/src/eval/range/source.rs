@@ -8,9 +8,8 @@ use futures::{StreamExt, TryStreamExt};
 use varve_model::{FloatSamples, Histogram, HistogramSamples, Labels, ResetHint, Series, is_stale};
 
 use super::super::context::{Context, Hold};
-use super::super::histogram::stats;
+use super::super::histogram::{of_storage, stats};
 use super::super::row::{Batch, Row, is_absent};
-use super::super::select::of_storage;
 use crate::engine::EngineError;
 use crate::plan::{Grid, RangeFrom, RangeSource};
 use crate::source::{Charge, Decoded, SelectHints, SelectRequest, SeriesBatch};
