@@ -122,3 +122,20 @@ fn a_late_merge_stays_whole() {
         run([0; 3], &steps);
     }
 }
+
+/// A committer that sleeps before its marks until what they are about has been
+/// deleted leaves a folder of marks, which goes as an orphan.
+#[test]
+fn marks_that_come_too_late_go_as_orphans() {
+    use Step::{Build, Collect, Die, ExpireAsleep, MergeAsleep, Pass, Ship, Wake};
+    for bed in [Bed::AfterManifest, Bed::AfterFloor] {
+        for asleep in [ExpireAsleep(0, bed), MergeAsleep(0, bed)] {
+            for ends in [Wake(0), Die(0)] {
+                let mut steps = vec![Build(0), Ship(0), Build(1), Ship(1), asleep];
+                steps.extend([Pass(2 * HOUR_MS), Collect(1)].repeat(5));
+                steps.extend([ends, Collect(1), Pass(2 * HOUR_MS), Collect(1)]);
+                run(SKEW_MS, &steps);
+            }
+        }
+    }
+}

@@ -334,6 +334,12 @@ impl World {
 
     /// Takes in what a commit was told. `landed` = its change had been seen.
     fn note(&mut self, change: Change, result: Result<Committed, CatalogError>, landed: bool) {
+        // Its marks may have come when what they are about had been deleted:
+        // such a folder of marks goes as an orphan.
+        let blocks = change.remove.iter().map(|r| r.id).chain(change.add.iter().map(|b| b.id));
+        for id in blocks {
+            self.dead.entry(id).and_modify(|dead| dead.disturbed = true);
+        }
         match result {
             Ok(Committed::Now { .. }) if !landed => self.apply(&change),
             Ok(Committed::Now { .. }) => {}
