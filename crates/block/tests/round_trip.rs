@@ -115,6 +115,12 @@ proptest! {
             let expected: Vec<Labels> = kept.iter()
                 .filter(|i| matches(&i.labels, &matchers)).map(|i| i.labels.clone()).collect();
             check_labels(&reader, &matchers, &expected);
+            let estimate = run(reader.estimate(matchers.clone(), TimeRange::ALL)).expect("estimate");
+            if block.meta.counts.samples > 0 {
+                prop_assert_eq!(estimate.series as usize, expected.len(), "{:?}", matchers);
+                let all = expected.len() == kept.len();
+                prop_assert!(!all || estimate.samples == block.meta.counts.samples);
+            }
             let found = run(reader.exemplars(vec![matchers.clone()], range)).expect("exemplars");
             prop_assert_eq!(found, naive_exemplars(&kept, &matchers, range));
         }

@@ -137,8 +137,7 @@ impl BlockReader {
             return Ok(estimate);
         }
         let (series, samples) = futures::try_join!(inner.need(SERIES), inner.need(SAMPLES))?;
-        let only = Wanted::Only(varve_model::METRIC_NAME.to_owned());
-        let (mut found, mut rows) = (scan(series, matchers, only), 0_u64);
+        let (mut found, mut rows) = (scan(series, matchers, Wanted::Place), 0_u64);
         while let Some(batch) = found.try_next().await? {
             estimate.series += batch.len() as u64;
             rows += batch.iter().map(|f| u64::try_from(f.rows).unwrap_or(0)).sum::<u64>();

@@ -53,8 +53,26 @@ pub(super) enum Wanted {
     All,
     /// All.
     Labels,
+    /// None, but where the series has its samples.
+    Place,
     /// One, each of its values about once.
     Only(String),
+}
+
+impl Wanted {
+    /// Whether a label is built.
+    fn label(&self, name: &str) -> bool {
+        match self {
+            Self::All | Self::Labels => true,
+            Self::Place => false,
+            Self::Only(only) => only == name,
+        }
+    }
+
+    /// Whether it is told where a series has its samples.
+    fn place(&self) -> bool {
+        matches!(self, Self::All | Self::Place)
+    }
 }
 
 /// The schema to read a `series.parquet` with, from its columns' names.
@@ -154,10 +172,11 @@ impl Plan {
             Wanted::All | Wanted::Labels => {
                 self.columns.values().copied().chain([self.rest]).collect()
             }
+            Wanted::Place => Vec::new(),
             Wanted::Only(name) => vec![self.columns.get(name).copied().unwrap_or(self.rest)],
         };
         for (i, column) in described.columns().iter().enumerate() {
-            if self.wanted == Wanted::All && PLACE.contains(&column.name()) {
+            if self.wanted.place() && PLACE.contains(&column.name()) {
                 output.push(i);
             }
         }
@@ -189,12 +208,10 @@ impl Plan {
 
     /// Builds the labels of those rows of a batch that are to be kept.
     pub(super) fn build(&self, batch: &RecordBatch, keep: &[bool]) -> Result<Vec<Found>> {
-        let place = match self.wanted {
-            Wanted::All => {
-                let long = |name| longs(SERIES, batch, name);
-                Some((long(PLACE[0])?, long(PLACE[1])?, ints(SERIES, batch, PLACE[2])?))
-            }
-            Wanted::Labels | Wanted::Only(_) => None,
+        let long = |name| longs(SERIES, batch, name);
+        let place = match self.wanted.place() {
+            true => Some((long(PLACE[0])?, long(PLACE[1])?, ints(SERIES, batch, PLACE[2])?)),
+            false => None,
         };
         let schema = batch.schema();
         let mut coded: Vec<(&str, Coded<'_>)> = Vec::new();
@@ -206,18 +223,17 @@ impl Plan {
                 rest = Some(Coded::new(SERIES, array)?);
             }
         }
-        let asked = |name: &str| match &self.wanted {
-            Wanted::All | Wanted::Labels => true,
-            Wanted::Only(only) => only == name,
-        };
-        coded.retain(|(name, _)| asked(name));
+        coded.retain(|(name, _)| self.wanted.label(name));
+        if self.wanted == Wanted::Place {
+            rest = None;
+        }
         coded.sort_unstable_by_key(|(name, _)| *name);
         let distinct = coded.is_sorted_by(|a, b| a.0 < b.0);
         let fits = |name: &str| !name.is_empty() && name.len() < 1 << 24;
         let plain = distinct && coded.iter().all(|(name, _)| fits(name));
         let only = match self.wanted {
             Wanted::Only(_) => coded.first().map(|(_, column)| column).or(rest.as_ref()),
-            Wanted::All | Wanted::Labels => None,
+            Wanted::All | Wanted::Labels | Wanted::Place => None,
         };
         let mut told = vec![false; only.map_or(0, |column| column.values.len())];
         let mut out = Vec::new();
@@ -235,7 +251,7 @@ impl Plan {
             let labels = if plain && others.is_empty() && own.clone().all(short) {
                 Labels::from_sorted(own)
             } else {
-                let pairs = own.chain(others.iter().filter(|(name, _)| asked(name)));
+                let pairs = own.chain(others.iter().filter(|(name, _)| self.wanted.label(name)));
                 Labels::from_pairs(pairs).map_err(|e| BlockError::corrupt(SERIES, e))?
             };
             let (series, row, rows) = place.map_or((0, 0, 0), |(s, r, n)| (s[i], r[i], n[i]));
