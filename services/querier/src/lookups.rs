@@ -10,13 +10,14 @@ use varve_api::{
     Answer, BlockSummary, InstantQuery, MetadataQuery, Querier, QueryError, RangeQuery, ReadLimits,
     SeriesExemplars, SeriesQuery, SeriesStream,
 };
-use varve_model::{ErrorKind, Labels, Matcher, Metadata, TenantId, TimeRange};
+use varve_model::{Labels, Matcher, Metadata, TenantId, TimeRange};
 use varve_promql::engine::{EngineOptions, Query};
 use varve_promql::explain::PlanNode;
 use varve_promql::value::QueryValue;
 use varve_query::Session;
 
 use crate::Service;
+use crate::run::within;
 
 fn refuse(e: varve_query::QueryError) -> QueryError {
     QueryError::new(e.kind, e.message)
@@ -38,11 +39,7 @@ impl Service {
         work: impl Future<Output = Result<T, QueryError>>,
     ) -> Result<T, QueryError> {
         let begun = Instant::now();
-        let limit = self.config.timeout.0;
-        let answer = tokio::time::timeout(limit, work).await.unwrap_or_else(|_| {
-            let text = format!("{call} timed out after {limit:?} (setting querier.timeout)");
-            Err(QueryError::new(ErrorKind::Timeout, text))
-        });
+        let answer = within(call, self.limit(None), work).await;
         let outcome = answer.as_ref().map_or_else(|e| e.kind.as_str(), |_| "ok");
         self.metrics.queries.with_label_values(&[call, outcome]).inc();
         self.metrics.seconds.with_label_values(&[call]).observe(begun.elapsed().as_secs_f64());
@@ -94,14 +91,14 @@ impl Querier for Service {
             lookback_ms: q.lookback.map(ms),
             ..Query::range(q.text, request.start, request.end, request.step)
         };
-        self.counted("explain", async {
+        let explain = within("explain", self.limit(q.timeout), async {
             let _admitted = self.admission.enter(&tenant).await?;
             let session = self.reader.session(tenant.clone());
             let plan = self.engine.explain(&query, session.source()).await;
             let plan = plan.map_err(|e| QueryError::new(e.kind, e.message))?;
             Ok(covered(&session, plan))
-        })
-        .await
+        });
+        self.counted("explain", explain).await
     }
 
     fn read_limits(&self) -> ReadLimits {

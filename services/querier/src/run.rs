@@ -21,7 +21,24 @@ impl Drop for CancelOnDrop {
     }
 }
 
+/// Does what a call asks for, at most for so long.
+pub(crate) async fn within<T>(
+    call: &str,
+    limit: Duration,
+    work: impl Future<Output = Result<T, QueryError>>,
+) -> Result<T, QueryError> {
+    tokio::time::timeout(limit, work).await.unwrap_or_else(|_| {
+        let text = format!("{call} timed out after {limit:?} (setting querier.timeout)");
+        Err(QueryError::new(ErrorKind::Timeout, text))
+    })
+}
+
 impl Service {
+    /// How long a request may take that asks for `timeout`.
+    pub(crate) fn limit(&self, timeout: Option<Duration>) -> Duration {
+        timeout.unwrap_or(Duration::MAX).min(self.config.timeout.0)
+    }
+
     /// Runs a query to its end, at most for its time limit.
     pub(crate) async fn run(
         &self,
@@ -31,7 +48,7 @@ impl Service {
         stats: Stats,
     ) -> Result<Answer<QueryValue>, QueryError> {
         let begun = Instant::now();
-        let limit = timeout.unwrap_or(Duration::MAX).min(self.config.timeout.0);
+        let limit = self.limit(timeout);
         let session = self.reader.session(tenant.clone());
         let mut waited = Duration::ZERO;
         let work = async {
@@ -39,10 +56,7 @@ impl Service {
             waited = begun.elapsed();
             self.evaluate(&session, query.clone(), limit.saturating_sub(waited)).await
         };
-        let done = tokio::time::timeout(limit, work).await.unwrap_or_else(|_| {
-            let text = format!("query timed out after {limit:?} (setting querier.timeout)");
-            Err(QueryError::new(ErrorKind::Timeout, text))
-        });
+        let done = within("query", limit, work).await;
         let cost = done.as_ref().map(|output| output.stats.clone()).unwrap_or_default();
         let per_step = stats == Stats::All && self.engine.options().per_step_stats;
         let render = |per_step: bool| {

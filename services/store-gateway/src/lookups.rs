@@ -80,15 +80,13 @@ impl Gateway {
         let matchers = read_matchers(&request.matchers)?;
         let scope = self.open(request.scope, &matchers)?;
         let range = scope.range;
-        let mut all = stream::iter(scope.readers)
-            .map(|r| {
-                let matchers = matchers.clone();
-                async move { r.estimate(matchers, range).await }
-            })
-            .buffer_unordered(self.blocks_in_flight);
+        let mut all = side_by_side(scope.readers, self.lookups_at_once(), move |reader, send| {
+            let matchers = matchers.clone();
+            async move { put(&send, reader.estimate(matchers, range).await.map_err(failed)?).await }
+        });
         let mut sum = Estimate::default();
-        while let Some(estimate) = all.try_next().await.map_err(from_block)? {
-            sum += estimate;
+        while let Some(estimate) = all.recv().await {
+            sum += estimate?;
         }
         let Estimate { series, samples, bytes } = sum;
         Ok(v1::EstimateResponse { header: Some(Default::default()), series, samples, bytes })

@@ -220,8 +220,12 @@ impl<'a> Context<'a> {
 
 /// How many selectors read the same, by the parts of those that are not alone.
 fn uses(plan: &Plan) -> HashMap<PartId, usize> {
+    let leaves = plan.leaves();
+    if leaves.len() < 2 {
+        return HashMap::new();
+    }
     let what = |leaf: &Leaf<'_>| (format!("{:?}", leaf.matchers), leaf.range);
-    let leaves: Vec<_> = plan.leaves().iter().map(|leaf| (leaf.part, what(leaf))).collect();
+    let leaves: Vec<_> = leaves.iter().map(|leaf| (leaf.part, what(leaf))).collect();
     let mut same: HashMap<&(String, TimeRange), usize> = HashMap::new();
     for (_, what) in &leaves {
         *same.entry(what).or_default() += 1;
