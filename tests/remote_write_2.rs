@@ -133,7 +133,7 @@ fn start_timestamps_are_there(varve: &Varve, start: i64, end: i64) {
         let mut frames = client.select(request).await.expect("select").into_inner();
         let mut starts = Vec::new();
         while let Some(frame) = frames.message().await.expect("a frame") {
-            for series in varve_query::frames::read_frame(frame).expect("a valid frame") {
+            for series in varve_query::frames::read_frame(frame).expect("a valid frame").series {
                 let (floats, _) = series.decode(TimeRange::ALL).expect("decodes");
                 starts.push((0..floats.len()).map(|i| floats.start(i)).collect::<Vec<_>>());
             }

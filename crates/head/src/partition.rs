@@ -117,7 +117,20 @@ impl Partition {
     /// The series that match, with chunks that may reach beyond the range. The
     /// chunks of a cut carry its term and index, others `u64::MAX`.
     pub fn select(&self, tenant: &TenantId, matchers: &[Matcher], range: TimeRange) -> HeadRead {
-        select(&self.inner.shared.state, tenant, matchers, range)
+        self.select_beside(0, tenant, matchers, range)
+    }
+
+    /// As [`Partition::select`] for who reads the blocks that a version of the
+    /// tenant's catalog names, too: less what is in those, or in such that were
+    /// made of them. In the hold time nothing is read twice then.
+    pub fn select_beside(
+        &self,
+        version: u64,
+        tenant: &TenantId,
+        matchers: &[Matcher],
+        range: TimeRange,
+    ) -> HeadRead {
+        select(&self.inner.shared.state, tenant, matchers, (range, version))
     }
 
     /// Label sets that match and have samples in the range, sorted as bytes;

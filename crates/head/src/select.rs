@@ -16,7 +16,7 @@ use crate::buffer::Buffer;
 use crate::chunk::Chunk;
 use crate::dictionary::{Dictionary, Pairs};
 use crate::kind::Kind;
-use crate::read::{buffer_overlaps, overlaps};
+use crate::read::buffer_overlaps;
 use crate::sealed::{Files, Row};
 use crate::series::Series;
 use crate::state::State;
@@ -105,38 +105,62 @@ impl Iterator for HeadRead {
 
 impl ExactSizeIterator for HeadRead {}
 
+impl Context {
+    /// Term and index of a chunk that the reader is to be given.
+    fn order(&self, chunk: &Chunk) -> Option<(u64, u64)> {
+        let wanted = chunk.kind != Kind::Exemplar && chunk.overlaps(&self.range);
+        wanted.then(|| self.orders.of(chunk.window(), chunk.last_index)).flatten()
+    }
+
+    /// Whether the reader is to be given the chunk of a row.
+    fn takes_row(&self, row: &Row) -> bool {
+        let (Some(section), Some((kind, min, max))) =
+            (self.files.section(row), self.files.span(row))
+        else {
+            return false;
+        };
+        let wanted = kind != Kind::Exemplar && self.range.start < max && min <= self.range.end;
+        wanted && self.orders.of(section.window, section.index).is_some()
+    }
+
+    /// Whether the reader is to be given anything of a series.
+    fn takes(&self, series: &Series) -> bool {
+        buffer_overlaps(&series.open, &self.range)
+            || buffer_overlaps(&series.late, &self.range)
+            || series.sealed.iter().any(|row| self.takes_row(row))
+            || series.unsealed().iter().any(|chunk| self.order(chunk).is_some())
+    }
+}
+
 impl Snapshot {
     fn estimate(&self, context: &Context, to: &mut Estimate) {
         to.series += 1;
-        let mut add = |kind: Kind, span: (i64, i64), samples: u32, bytes: usize| {
-            if kind != Kind::Exemplar {
-                to.add_spread(span, u64::from(samples), bytes as u64, context.range);
-            }
+        let mut add = |span: (i64, i64), samples: u32, bytes: usize| {
+            to.add_spread(span, u64::from(samples), bytes as u64, context.range);
         };
-        for row in &*self.sealed {
-            if let Some((kind, min, max)) = context.files.span(row) {
-                add(kind, (min, max), row.count(), row.len() as usize);
+        for row in self.sealed.iter().filter(|row| context.takes_row(row)) {
+            if let Some((_, min, max)) = context.files.span(row) {
+                add((min, max), row.count(), row.len() as usize);
             }
         }
-        for chunk in self.chunks.iter().flat_map(|chunks| &**chunks) {
-            add(chunk.kind, (chunk.min, chunk.max), chunk.count, chunk.memory());
+        let chunks = self.chunks.iter().flat_map(|chunks| &**chunks);
+        for chunk in chunks.filter(|chunk| context.order(chunk).is_some()) {
+            add((chunk.min, chunk.max), chunk.count, chunk.memory());
         }
         for buffer in [&self.open, &self.late].into_iter().flatten() {
             if let Some(span) = buffer.span() {
                 let samples = u32::try_from(buffer.len()).unwrap_or(u32::MAX);
-                add(Kind::Float, span, samples, buffer.memory());
+                add(span, samples, buffer.memory());
             }
         }
     }
 
     fn encode(self, context: &Context) -> Result<EncodedSeries> {
-        let Context { range, orders, dictionary, files } = context;
         let Self { pairs, sealed, chunks, open, late } = self;
         let unsealed = chunks.as_deref().map_or(&[][..], Vec::as_slice);
         let mut out = Vec::with_capacity(sealed.len() + unsealed.len() + 2);
-        for chunk in files.chunks(&sealed).chain(unsealed.iter().cloned()) {
-            if chunk.kind != Kind::Exemplar && chunk.overlaps(range) {
-                let (term, index) = orders.of(chunk.window(), chunk.last_index);
+        for chunk in context.files.chunks(&sealed).chain(unsealed.iter().cloned()) {
+            if let Some((term, index)) = context.order(&chunk) {
                 out.push(chunk.encode(term, index)?);
             }
         }
@@ -146,16 +170,17 @@ impl Snapshot {
             let histograms = buffer.histograms();
             out.extend(histograms.and_then(|h| EncodedChunk::from_histograms(h, term, index)));
         }
-        Ok(EncodedSeries { labels: dictionary.labels(&pairs), chunks: out })
+        Ok(EncodedSeries { labels: context.dictionary.labels(&pairs), chunks: out })
     }
 }
 
-/// Takes a snapshot of the series that match.
+/// Takes a snapshot of the series that match, less what is in blocks of a
+/// catalog version.
 pub(crate) fn select(
     state: &RwLock<State>,
     tenant: &TenantId,
     matchers: &[Matcher],
-    range: TimeRange,
+    (range, version): (TimeRange, u64),
 ) -> HeadRead {
     let (references, mut released_at) = {
         let state = state.read();
@@ -167,35 +192,32 @@ pub(crate) fn select(
     for references in references.chunks(SLICE) {
         let state = state.read();
         // What left since is in a version that the new value tells of.
-        let Some(tenant) = state.tenants.get(tenant) else { continue };
-        released_at = released_at.max(tenant.released_at);
-        slices.push(state.slice(tenant, references, range));
+        let Some(of) = state.tenants.get(tenant) else { continue };
+        released_at = released_at.max(of.released_at);
+        let context = Context {
+            range,
+            orders: state.windows.orders(tenant, version),
+            dictionary: of.index.dictionary().clone(),
+            files: state.files.clone(),
+        };
+        slices.push(slice(of, references, context));
     }
     let left = slices.iter().map(|slice| slice.series.len()).sum();
     HeadRead { released_at, slices: slices.into_iter(), slice: None, left }
 }
 
-impl State {
-    fn slice(&self, tenant: &Tenant, references: &[u64], range: TimeRange) -> Slice {
-        let shared = |buffer: &Option<Arc<Buffer>>| {
-            buffer.clone().filter(|_| buffer_overlaps(buffer, &range))
-        };
-        let snapshot = |series: &Series| Snapshot {
-            pairs: Arc::clone(&series.pairs),
-            sealed: Arc::clone(&series.sealed),
-            chunks: series.chunks.clone(),
-            open: shared(&series.open),
-            late: shared(&series.late),
-        };
-        let series = references.iter().filter_map(|reference| tenant.series.get(*reference));
-        let series = series.filter(|series| overlaps(self, series, &range)).map(snapshot);
-        let series: Vec<Snapshot> = series.collect();
-        let context = Context {
-            range,
-            orders: self.windows.orders(),
-            dictionary: tenant.index.dictionary().clone(),
-            files: self.files.clone(),
-        };
-        Slice { context, series: series.into_iter() }
-    }
+fn slice(tenant: &Tenant, references: &[u64], context: Context) -> Slice {
+    let shared = |buffer: &Option<Arc<Buffer>>| {
+        buffer.clone().filter(|_| buffer_overlaps(buffer, &context.range))
+    };
+    let snapshot = |series: &Series| Snapshot {
+        pairs: Arc::clone(&series.pairs),
+        sealed: Arc::clone(&series.sealed),
+        chunks: series.chunks.clone(),
+        open: shared(&series.open),
+        late: shared(&series.late),
+    };
+    let series = references.iter().filter_map(|reference| tenant.series.get(*reference));
+    let series: Vec<Snapshot> = series.filter(|one| context.takes(one)).map(snapshot).collect();
+    Slice { context, series: series.into_iter() }
 }

@@ -57,9 +57,16 @@ impl Windows {
         cuts.get(cuts.partition_point(|c| c.index <= index))
     }
 
-    /// How readers order chunks, to be used when the lock is gone.
-    pub(crate) fn orders(&self) -> Orders {
-        let cuts = |w: &Window| w.cuts.iter().map(|c| (c.term, c.index)).collect();
+    /// How readers of a tenant order chunks, and which of them they need not be
+    /// given who read the blocks of a catalog version, too (0 = none). To be
+    /// used when the lock is gone.
+    pub(crate) fn orders(&self, tenant: &TenantId, version: u64) -> Orders {
+        let order = |c: &CutState| Order {
+            term: c.term,
+            index: c.index,
+            in_blocks: c.is_in(tenant, version),
+        };
+        let cuts = |w: &Window| w.cuts.iter().map(order).collect();
         let windows = self.by_end.iter().filter(|(_, w)| !w.cuts.is_empty());
         Orders(windows.map(|(end, w)| (*end, cuts(w))).collect())
     }
@@ -114,21 +121,40 @@ impl Windows {
     }
 }
 
-/// Terms and indexes of all cuts, by window.
+/// A cut as readers see it.
 #[derive(Debug)]
-pub(crate) struct Orders(BTreeMap<i64, Vec<(u64, u64)>>);
+struct Order {
+    term: u64,
+    index: u64,
+    /// The reader finds its samples in blocks.
+    in_blocks: bool,
+}
+
+/// What readers have to know of all cuts, by window.
+#[derive(Debug)]
+pub(crate) struct Orders(BTreeMap<i64, Vec<Order>>);
 
 impl Orders {
-    /// Term and index of a chunk's cut, by its window and last entry; the
-    /// highest while it is in none.
-    pub(crate) fn of(&self, window: i64, index: u64) -> (u64, u64) {
+    /// Term and index of a chunk's cut, by its window and last entry: the
+    /// highest while it is in none, `None` when the reader finds it in blocks.
+    pub(crate) fn of(&self, window: i64, index: u64) -> Option<(u64, u64)> {
         let cuts = self.0.get(&window).map_or(&[][..], Vec::as_slice);
-        let at = cuts.partition_point(|(_, cut)| *cut <= index);
-        cuts.get(at).copied().unwrap_or((u64::MAX, u64::MAX))
+        let at = cuts.partition_point(|cut| cut.index <= index);
+        match cuts.get(at) {
+            Some(cut) => (!cut.in_blocks).then_some((cut.term, cut.index)),
+            None => Some((u64::MAX, u64::MAX)),
+        }
     }
 }
 
 impl CutState {
+    /// Whether its samples of a tenant are in blocks that a version names, or
+    /// that were made from them.
+    fn is_in(&self, tenant: &TenantId, version: u64) -> bool {
+        let since = self.shipped.as_ref().and_then(|s| s.versions.get(tenant));
+        since.is_some_and(|since| *since <= version)
+    }
+
     pub(crate) fn cut(&self, window_end: i64) -> Cut {
         Cut { window_end, number: self.number, term: self.term, index: self.index }
     }

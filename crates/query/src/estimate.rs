@@ -8,6 +8,7 @@ use varve_promql::source::Estimate;
 use varve_wire::{convert, v1};
 
 use crate::gather::{Ask, Part};
+use crate::peer::Peer;
 use crate::{QueryError, Session};
 
 impl Session {
@@ -19,7 +20,7 @@ impl Session {
         range: TimeRange,
     ) -> Result<Estimate, QueryError> {
         let asked = convert::matchers(matchers);
-        let ask: Ask<v1::EstimateResponse> = Arc::new(move |mut client, scope| {
+        let ask: Ask<v1::EstimateResponse> = Arc::new(move |Peer { mut client, .. }, scope| {
             let request = v1::EstimateRequest { scope: Some(scope), matchers: asked.clone() };
             Box::pin(async move {
                 let failed = |s| QueryError::from_status("estimate", &s);

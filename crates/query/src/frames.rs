@@ -1,97 +1,86 @@
-//! Frames of `Store.Select`: series with coded chunks, and a dictionary of
-//! the timestamp vectors that the chunks of one frame share.
+//! Frames of `Store.Select`: parts of an answer on the wire, with a dictionary
+//! of the timestamp vectors that the chunks of one frame share.
 
 use std::collections::HashMap;
 
 use bytes::Bytes;
+use futures::stream::{BoxStream, StreamExt, TryStreamExt};
+use tokio_stream::wrappers::ReceiverStream;
+use tonic::Status;
 use varve_block::{ChunkKind, EncodedChunk, EncodedSeries};
 use varve_model::Labels;
 use varve_wire::{convert, v1};
 
 use crate::QueryError;
+use crate::near::SelectPart;
+use crate::stream::Frames;
 
-/// About how many bytes a frame may hold before the next one is begun. One
-/// series is never split, so a frame can be larger by one series.
-pub const FRAME_BYTES: usize = 1 << 20;
+/// The parts of an answer as frames, each made when it is asked for.
+pub fn written(parts: Frames<SelectPart>) -> BoxStream<'static, Result<v1::SelectFrame, Status>> {
+    ReceiverStream::new(parts).map_ok(write_frame).boxed()
+}
 
-/// Gathers series into frames of about [`FRAME_BYTES`].
+/// The frame of a part.
+pub fn write_frame(part: SelectPart) -> v1::SelectFrame {
+    let mut times = Times::default();
+    let series = part.series.into_iter().map(|series| v1::SeriesChunks {
+        labels: convert::labels(&series.labels),
+        chunks: series.chunks.into_iter().map(|c| write_chunk(c, &mut times)).collect(),
+    });
+    let series = series.collect();
+    let header = Some(v1::SelectHeader { released_at: part.released_at });
+    v1::SelectFrame { header, times: times.all, series }
+}
+
+fn write_chunk(c: EncodedChunk, times: &mut Times) -> v1::Chunk {
+    let kind = match c.kind {
+        ChunkKind::Float => v1::chunk::Kind::Float,
+        ChunkKind::Histogram => v1::chunk::Kind::Histogram,
+    };
+    v1::Chunk {
+        kind: kind.into(),
+        min_time: c.min_time,
+        max_time: c.max_time,
+        times: times.place(c.times),
+        values: c.values,
+        starts: c.starts,
+        term: c.term,
+        index: c.index,
+        count: c.count,
+    }
+}
+
+/// The timestamp vectors of a frame, each once.
 #[derive(Default)]
-pub struct FrameBuilder {
-    frame: v1::SelectFrame,
+struct Times {
+    all: Vec<Bytes>,
     known: HashMap<Bytes, u32, foldhash::fast::RandomState>,
     /// The vector that was asked for last: neighbours often share theirs.
     last: Option<(Bytes, u32)>,
-    bytes: usize,
 }
 
-impl FrameBuilder {
-    /// A builder whose first frame carries the header.
-    pub fn new(released_at: u64) -> Self {
-        let header = Some(v1::SelectHeader { released_at });
-        Self { frame: v1::SelectFrame { header, ..Default::default() }, ..Default::default() }
-    }
-
-    /// Adds one series; returns a frame when it is full.
-    pub fn push(&mut self, series: EncodedSeries) -> Option<v1::SelectFrame> {
-        self.bytes += series.labels.memory();
-        let chunks = series.chunks.into_iter().map(|c| self.chunk(c)).collect();
-        let labels = convert::labels(&series.labels);
-        self.frame.series.push(v1::SeriesChunks { labels, chunks });
-        (self.bytes >= FRAME_BYTES).then(|| self.take())
-    }
-
-    /// The last frame; also carries the header when there was no series.
-    pub fn finish(mut self) -> Option<v1::SelectFrame> {
-        let frame = self.take();
-        (frame.header.is_some() || !frame.series.is_empty()).then_some(frame)
-    }
-
-    fn take(&mut self) -> v1::SelectFrame {
-        self.known.clear();
-        self.last = None;
-        self.bytes = 0;
-        std::mem::take(&mut self.frame)
-    }
-
-    fn chunk(&mut self, c: EncodedChunk) -> v1::Chunk {
-        self.bytes += c.values.len() + c.starts.len() + 32;
-        let same = |t: &Bytes| t.as_ptr() == c.times.as_ptr() && t.len() == c.times.len();
-        let times = match &self.last {
-            Some((last, at)) if same(last) => *at,
-            _ => {
-                let at = *self.known.entry(c.times.clone()).or_insert_with_key(|times| {
-                    self.bytes += times.len();
-                    self.frame.times.push(times.clone());
-                    self.frame.times.len() as u32 - 1
-                });
-                self.last = Some((c.times, at));
-                at
-            }
-        };
-        let kind = match c.kind {
-            ChunkKind::Float => v1::chunk::Kind::Float,
-            ChunkKind::Histogram => v1::chunk::Kind::Histogram,
-        };
-        v1::Chunk {
-            kind: kind.into(),
-            min_time: c.min_time,
-            max_time: c.max_time,
-            times,
-            values: c.values,
-            starts: c.starts,
-            term: c.term,
-            index: c.index,
-            count: c.count,
+impl Times {
+    fn place(&mut self, times: Bytes) -> u32 {
+        let same = |t: &Bytes| t.as_ptr() == times.as_ptr() && t.len() == times.len();
+        if let Some((_, at)) = self.last.as_ref().filter(|(last, _)| same(last)) {
+            return *at;
         }
+        let at = *self.known.entry(times.clone()).or_insert_with_key(|times| {
+            self.all.push(times.clone());
+            self.all.len() as u32 - 1
+        });
+        self.last = Some((times, at));
+        at
     }
 }
 
-/// The series of a frame.
+/// The part of a frame.
 ///
 /// # Errors
 /// When labels are not canonical, or a chunk refers to times that are not there.
-pub fn read_frame(frame: v1::SelectFrame) -> Result<Vec<EncodedSeries>, QueryError> {
+pub fn read_frame(frame: v1::SelectFrame) -> Result<SelectPart, QueryError> {
     let corrupt = |what: String| QueryError::new(varve_model::ErrorKind::Corrupt, what);
+    let released_at = frame.header.map_or(0, |h| h.released_at);
     let times = frame.times;
     let read_chunk = |c: v1::Chunk| {
         let kind = match c.kind() {
@@ -116,9 +105,10 @@ pub fn read_frame(frame: v1::SelectFrame) -> Result<Vec<EncodedSeries>, QueryErr
     let read_series = |s: v1::SeriesChunks| {
         let labels: Labels = convert::read_labels(&s.labels)?;
         let chunks = s.chunks.into_iter().map(read_chunk).collect::<Result<_, QueryError>>()?;
-        Ok(EncodedSeries { labels, chunks })
+        Ok::<_, QueryError>(EncodedSeries { labels, chunks })
     };
-    frame.series.into_iter().map(read_series).collect()
+    let series = frame.series.into_iter().map(read_series).collect::<Result<_, _>>()?;
+    Ok(SelectPart { released_at, series })
 }
 
 #[cfg(test)]
@@ -136,20 +126,10 @@ mod tests {
                 EncodedSeries::encode(labels, &floats, &HistogramSamples::default(), 1, 2)
             })
             .collect();
-        let mut builder = FrameBuilder::new(7);
-        for s in series.clone() {
-            assert!(builder.push(s).is_none());
-        }
-        let frame = builder.finish().expect("has series");
-        assert_eq!(frame.header.map(|h| h.released_at), Some(7));
+        let part = |series| SelectPart { released_at: 7, series };
+        let frame = write_frame(part(series.clone()));
         assert_eq!(frame.times.len(), 1);
-        assert_eq!(read_frame(frame).expect("valid"), series);
-    }
-
-    #[test]
-    fn an_empty_answer_still_carries_its_header() {
-        let frame = FrameBuilder::new(3).finish().expect("has a header");
-        assert_eq!(frame.header.map(|h| h.released_at), Some(3));
+        assert_eq!(read_frame(frame).expect("valid"), part(series));
     }
 
     #[test]

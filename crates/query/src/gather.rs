@@ -4,12 +4,12 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use futures::future::BoxFuture;
-use tonic::transport::Channel;
 use varve_cluster::{Address, MAX_MESSAGE};
 use varve_model::{ErrorKind, Matcher, TimeRange};
 use varve_wire::v1::store_client::StoreClient;
 use varve_wire::{convert, v1};
 
+use crate::peer::Peer;
 use crate::seam::{self, Seam};
 use crate::{QueryError, Session};
 
@@ -22,11 +22,8 @@ pub(crate) struct Part<T> {
 }
 
 /// A question: called once a source, with the scope that the source is to read.
-pub(crate) type Ask<T> = Arc<
-    dyn Fn(StoreClient<Channel>, v1::Scope) -> BoxFuture<'static, Result<Part<T>, QueryError>>
-        + Send
-        + Sync,
->;
+pub(crate) type Ask<T> =
+    Arc<dyn Fn(Peer, v1::Scope) -> BoxFuture<'static, Result<Part<T>, QueryError>> + Send + Sync>;
 
 /// How often a read starts over because its pinned version was collected.
 const ATTEMPTS: usize = 3;
@@ -47,7 +44,7 @@ impl Session {
         // the version is pinned before any head is asked.
         let mut snapshot = self.pin().await?;
         varve_runtime::failpoint!("query.between-pin-and-heads");
-        let heads = self.ask_heads(range, &ask);
+        let heads = self.ask_heads(&snapshot, range, &ask);
         let blocks = self.ask_blocks(&snapshot, range, matchers, &ask);
         let (heads, mut blocks) = futures::join!(heads, blocks);
         let heads = heads?;
@@ -87,8 +84,9 @@ impl Session {
         let client = StoreClient::new(channel)
             .max_decoding_message_size(MAX_MESSAGE)
             .max_encoding_message_size(MAX_MESSAGE);
+        let near = self.reader.near.clone().filter(|_| *address == Address::Local);
         let limit = self.reader.config.call_timeout.0;
-        let answer = match tokio::time::timeout(limit, ask(client, scope)).await {
+        let answer = match tokio::time::timeout(limit, ask(Peer { client, near }, scope)).await {
             Ok(answer) => answer.map_err(|e| QueryError::new(e.kind, format!("{name}: {e}"))),
             Err(_) => Err(unavailable(format!(
                 "{name}: no answer within {limit:?} (setting querier.reads.call_timeout)"

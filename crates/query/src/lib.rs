@@ -10,9 +10,11 @@
 //!
 //! [`Reader`] knows the cluster; a [`Session`] is one request of one tenant
 //! and is what the engine reads from. [`seam`] holds the rule that makes heads
-//! and blocks add up, [`frames`] the frames that both sides exchange.
+//! and blocks add up, [`frames`] the frames that processes exchange, [`near`]
+//! what a process has itself.
 
 pub mod frames;
+pub mod near;
 pub mod seam;
 pub mod stream;
 
@@ -25,6 +27,7 @@ mod gather;
 mod heads;
 mod lookups;
 mod metrics;
+mod peer;
 mod select;
 mod session;
 mod stores;

@@ -11,6 +11,7 @@ use varve_promql::source::{Charge, MemoryBudget};
 use varve_wire::{convert, v1};
 
 use crate::gather::{Ask, Part};
+use crate::peer::Peer;
 use crate::{QueryError, Session};
 
 /// Memory of a block's entry, about.
@@ -40,7 +41,7 @@ impl Session {
         for selector in each(selectors) {
             let (matchers, limit) = (convert::matchers(&selector), limit as u64);
             let budget = Arc::clone(&budget);
-            let ask: Ask<(Vec<Bytes>, Charge)> = Arc::new(move |mut client, scope| {
+            let ask: Ask<(Vec<Bytes>, Charge)> = Arc::new(move |Peer { mut client, .. }, scope| {
                 let request =
                     v1::SeriesRequest { scope: Some(scope), matchers: matchers.clone(), limit };
                 let budget = Arc::clone(&budget);
@@ -121,7 +122,7 @@ impl Session {
         let mut all = BTreeSet::new();
         for selector in each(selectors) {
             let (matchers, call) = (convert::matchers(&selector), call.clone());
-            let ask: Ask<Vec<String>> = Arc::new(move |client, scope| {
+            let ask: Ask<Vec<String>> = Arc::new(move |Peer { client, .. }, scope| {
                 let answer = call(client, scope, matchers.clone(), limit as u64);
                 Box::pin(async move {
                     let failed = |s| QueryError::from_status("labels", &s);
@@ -157,7 +158,7 @@ impl Session {
     ) -> Result<Vec<(Labels, Vec<Exemplar>)>, QueryError> {
         let sets: Vec<v1::MatcherSet> =
             selectors.iter().map(|s| v1::MatcherSet { matchers: convert::matchers(s) }).collect();
-        let ask: Ask<Vec<v1::SeriesExemplars>> = Arc::new(move |mut client, scope| {
+        let ask: Ask<Vec<v1::SeriesExemplars>> = Arc::new(move |Peer { mut client, .. }, scope| {
             let request = v1::ExemplarsRequest { scope: Some(scope), selectors: sets.clone() };
             Box::pin(async move {
                 let failed = |s| QueryError::from_status("exemplars", &s);
@@ -192,7 +193,7 @@ impl Session {
         metric: Option<&str>,
     ) -> Result<BTreeMap<String, BTreeSet<Metadata>>, QueryError> {
         let metric = metric.unwrap_or_default().to_owned();
-        let ask: Ask<Vec<v1::MetricMetadata>> = Arc::new(move |mut client, scope| {
+        let ask: Ask<Vec<v1::MetricMetadata>> = Arc::new(move |Peer { mut client, .. }, scope| {
             let (scope, metric) = (Some(scope), metric.clone());
             let request = v1::MetadataRequest { scope, metric, limit: 0 };
             Box::pin(async move {

@@ -15,7 +15,6 @@ use varve_promql::source::{
 };
 use varve_wire::{convert, v1};
 
-use crate::frames::read_frame;
 use crate::gather::{Ask, Part};
 use crate::{QueryError, Session};
 
@@ -133,25 +132,23 @@ impl Session {
     ) -> Result<Gathered, QueryError> {
         let (asked, budget, reads) =
             (convert::matchers(matchers), Arc::clone(budget), Arc::clone(reads));
-        let ask: Ask<(Vec<EncodedSeries>, Charge)> = Arc::new(move |mut client, scope| {
+        let ask: Ask<(Vec<EncodedSeries>, Charge)> = Arc::new(move |peer, scope| {
             let (matchers, budget, reads) =
                 (asked.clone(), Arc::clone(&budget), Arc::clone(&reads));
             Box::pin(async move {
                 reads.request();
                 let request = v1::SelectRequest { scope: Some(scope), matchers };
-                let failed = |s| QueryError::from_status("select", &s);
-                let mut frames = client.select(request).await.map_err(failed)?.into_inner();
+                let mut parts = peer.select(request).await?;
                 let mut charge = Charge::take(&budget, 0)?;
                 let (mut series, mut released_at) = (Vec::new(), 0);
-                while let Some(frame) = frames.message().await.map_err(failed)? {
-                    // Frames may come faster than they are read.
+                while let Some(part) = parts.try_next().await? {
+                    // Parts may come faster than they are read.
                     tokio::task::yield_now().await;
-                    released_at = frame.header.as_ref().map_or(released_at, |h| h.released_at);
-                    let read = read_frame(frame)?;
-                    let bytes = read.iter().map(EncodedSeries::memory).sum();
+                    released_at = part.released_at.max(released_at);
+                    let bytes = part.series.iter().map(EncodedSeries::memory).sum();
                     reads.came(bytes);
                     charge.grow(bytes)?;
-                    series.extend(read);
+                    series.extend(part.series);
                 }
                 Ok(Part { released_at, value: (series, charge) })
             })

@@ -9,6 +9,7 @@ use varve_cluster::{Pool, Topology};
 use varve_model::{ErrorKind, TenantId};
 
 use crate::budget::{Budgets, QueryBudget};
+use crate::near::Near;
 use crate::{Coverage, Metrics, QueryConfig, QueryError};
 
 /// Reads the cluster's series. One a process.
@@ -19,6 +20,7 @@ pub struct Reader {
     pub(crate) pool: Arc<Pool>,
     pub(crate) catalog: Arc<Catalog>,
     pub(crate) metrics: Metrics,
+    pub(crate) near: Option<Arc<dyn Near>>,
     budgets: Arc<Budgets>,
 }
 
@@ -32,7 +34,13 @@ impl Reader {
         metrics: Metrics,
     ) -> Self {
         let budgets = Arc::new(Budgets::new(&config, metrics.memory.clone()));
-        Self { config, topology, pool, catalog, metrics, budgets }
+        Self { config, topology, pool, catalog, metrics, near: None, budgets }
+    }
+
+    /// A reader that takes what [`varve_cluster::Address::Local`] holds from `near`.
+    #[must_use]
+    pub fn with_near(self, near: Arc<dyn Near>) -> Self {
+        Self { near: Some(near), ..self }
     }
 
     /// Begins a request of a tenant.

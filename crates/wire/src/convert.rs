@@ -53,6 +53,7 @@ pub fn scope(tenant: &TenantId, range: TimeRange) -> v1::Scope {
         end: range.end,
         partitions: Vec::new(),
         blocks: Vec::new(),
+        beside_version: 0,
     }
 }
 

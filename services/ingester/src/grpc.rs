@@ -1,7 +1,12 @@
-//! The gRPC face: decode, call, encode.
+//! The faces of an ingester, over gRPC and within the process: decode, call,
+//! encode, count.
 
+use futures::stream::BoxStream;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status, async_trait};
+use varve_query::frames;
+use varve_query::near::{Near, SelectPart};
+use varve_query::stream::Frames;
 use varve_wire::v1;
 use varve_wire::v1::ingest_server::Ingest;
 use varve_wire::v1::store_server::Store;
@@ -12,9 +17,14 @@ use crate::start::Ingester;
 impl Ingester {
     /// Counts the outcome of a call and makes it an answer.
     fn answer<T>(&self, call: &str, answer: Answer<T>) -> Result<Response<T>, Status> {
+        self.counted(call, answer).map(Response::new)
+    }
+
+    /// Counts the outcome of a call.
+    fn counted<T>(&self, call: &str, answer: Answer<T>) -> Result<T, Status> {
         let answer = answer.map_err(Status::from);
         self.metrics.request(call, &answer);
-        answer.map(Response::new)
+        answer
     }
 }
 
@@ -36,16 +46,23 @@ impl Ingest for Ingester {
 }
 
 #[async_trait]
+impl Near for Ingester {
+    async fn select(&self, request: v1::SelectRequest) -> Result<Frames<SelectPart>, Status> {
+        self.counted("select", self.run_select(request).await)
+    }
+}
+
+#[async_trait]
 impl Store for Ingester {
-    type SelectStream = ReceiverStream<Result<v1::SelectFrame, Status>>;
+    type SelectStream = BoxStream<'static, Result<v1::SelectFrame, Status>>;
     type SeriesStream = ReceiverStream<Result<v1::SeriesFrame, Status>>;
 
     async fn select(
         &self,
         request: Request<v1::SelectRequest>,
     ) -> Result<Response<Self::SelectStream>, Status> {
-        let frames = self.run_select(request.into_inner()).await;
-        self.answer("select", frames.map(ReceiverStream::new))
+        let parts = Near::select(self, request.into_inner()).await?;
+        Ok(Response::new(frames::written(parts)))
     }
 
     async fn estimate(

@@ -45,11 +45,11 @@ impl Ingester {
         let scope = self.read_scope(request.scope.as_ref())?;
         let matchers = convert::read_matchers(&request.matchers)?;
         // It takes the same snapshot as a select.
-        let _permit = Arc::clone(&self.selects).acquire_owned().await;
+        let permit = self.permit("an estimate").await?;
         blocking("an estimate", move || {
+            let _permit = permit;
             let (mut released_at, mut sum) = (0, Estimate::default());
-            for partition in &scope.partitions {
-                let read = partition.select(&scope.tenant, &matchers, scope.range);
+            for read in scope.select(&matchers) {
                 released_at = read.released_at.max(released_at);
                 sum += read.estimate();
             }

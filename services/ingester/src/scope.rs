@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
-use varve_head::Partition;
-use varve_model::{TenantId, TimeRange};
+use tokio::sync::OwnedSemaphorePermit;
+use varve_head::{HeadRead, Partition};
+use varve_model::{Matcher, TenantId, TimeRange};
 use varve_wire::{convert, v1};
 
 use crate::error::{IngesterError, Result};
@@ -14,6 +15,18 @@ pub(crate) struct Scope {
     pub tenant: TenantId,
     pub range: TimeRange,
     pub partitions: Vec<Arc<Partition>>,
+    /// The version whose blocks are read, too.
+    beside_version: u64,
+}
+
+impl Scope {
+    /// What each partition has of the series that match.
+    pub(crate) fn select(&self, matchers: &[Matcher]) -> Vec<HeadRead> {
+        let Self { tenant, range, partitions, beside_version } = self;
+        let select =
+            |p: &Arc<Partition>| p.select_beside(*beside_version, tenant, matchers, *range);
+        partitions.iter().map(select).collect()
+    }
 }
 
 impl Ingester {
@@ -31,7 +44,17 @@ impl Ingester {
                 .map(|id| Ok(Arc::clone(&self.hosted(*id)?.partition)))
                 .collect::<Result<_>>()?
         };
-        Ok(Scope { tenant, range, partitions })
+        let beside_version = scope.map_or(0, |scope| scope.beside_version);
+        Ok(Scope { tenant, range, partitions, beside_version })
+    }
+
+    /// Waits until another snapshot of recent series may be held.
+    ///
+    /// # Errors
+    /// `CutOff` when the process ends.
+    pub(crate) async fn permit(&self, what: &'static str) -> Result<OwnedSemaphorePermit> {
+        let permit = Arc::clone(&self.selects).acquire_owned().await;
+        permit.map_err(|_| IngesterError::CutOff(what))
     }
 }
 

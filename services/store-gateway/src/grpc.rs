@@ -1,24 +1,37 @@
-//! The gRPC face: decode, call, encode.
+//! The faces of a store-gateway, over gRPC and within the process: decode,
+//! call, encode, count.
 
+use futures::stream::BoxStream;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status, async_trait};
+use varve_query::frames;
+use varve_query::near::{Near, SelectPart};
+use varve_query::stream::Frames;
 use varve_wire::v1;
 use varve_wire::v1::store_server::Store;
 
 use crate::Gateway;
 
 #[async_trait]
+impl Near for Gateway {
+    async fn select(&self, request: v1::SelectRequest) -> Result<Frames<SelectPart>, Status> {
+        let answer = self.run_select(request);
+        self.metrics.request("select", &answer);
+        answer
+    }
+}
+
+#[async_trait]
 impl Store for Gateway {
-    type SelectStream = ReceiverStream<Result<v1::SelectFrame, Status>>;
+    type SelectStream = BoxStream<'static, Result<v1::SelectFrame, Status>>;
     type SeriesStream = ReceiverStream<Result<v1::SeriesFrame, Status>>;
 
     async fn select(
         &self,
         request: Request<v1::SelectRequest>,
     ) -> Result<Response<Self::SelectStream>, Status> {
-        let answer = self.run_select(request.into_inner());
-        self.metrics.request("select", &answer);
-        answer.map(|frames| Response::new(ReceiverStream::new(frames)))
+        let parts = Near::select(self, request.into_inner()).await?;
+        Ok(Response::new(frames::written(parts)))
     }
 
     async fn estimate(

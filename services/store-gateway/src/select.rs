@@ -1,4 +1,4 @@
-//! Streaming series with samples, in frames of bounded size.
+//! Streaming series with samples, in parts of bounded size.
 
 use std::sync::Arc;
 
@@ -6,7 +6,7 @@ use futures::{StreamExt, TryStreamExt};
 use tonic::Status;
 use varve_block::BlockReader;
 use varve_model::{Matcher, TimeRange};
-use varve_query::frames::FrameBuilder;
+use varve_query::near::{PartBuilder, SelectPart};
 use varve_query::stream::Frames;
 use varve_wire::v1;
 
@@ -26,7 +26,7 @@ impl Gateway {
     pub(crate) fn run_select(
         &self,
         request: v1::SelectRequest,
-    ) -> Result<Frames<v1::SelectFrame>, Status> {
+    ) -> Result<Frames<SelectPart>, Status> {
         let matchers = read_matchers(&request.matchers)?;
         let scope = self.open(request.scope, &matchers)?;
         let (range, metrics) = (scope.range, self.metrics.clone());
@@ -37,25 +37,21 @@ impl Gateway {
 }
 
 /// Sends the series of one block.
-async fn one(
-    reader: BlockReader,
-    send: Sender<v1::SelectFrame>,
-    asked: Arc<Asked>,
-) -> Result<(), Stop> {
+async fn one(reader: BlockReader, send: Sender<SelectPart>, asked: Arc<Asked>) -> Result<(), Stop> {
     let mut batches = reader.select(asked.matchers.clone(), asked.range).map_err(from_block);
-    let mut frames = FrameBuilder::new(0);
+    let mut parts = PartBuilder::new(0);
     while let Some(batch) = batches.next().await {
         let batch = batch.map_err(Stop::Failed)?;
         asked.metrics.series.inc_by(batch.len() as u64);
         for series in batch {
             // A reader that went away ends the work.
-            if let Some(frame) = frames.push(series) {
-                put(&send, frame).await?;
+            if let Some(part) = parts.push(series) {
+                put(&send, part).await?;
             }
         }
     }
-    match frames.finish() {
-        Some(frame) => put(&send, frame).await,
+    match parts.finish() {
+        Some(part) => put(&send, part).await,
         None => Ok(()),
     }
 }

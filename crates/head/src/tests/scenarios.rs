@@ -177,7 +177,25 @@ async fn a_cut_ships_and_leaves_after_the_hold() {
     assert!(matches!(missing, Err(HeadError::NotShipped { .. })), "{missing:?}");
     bench.partition.shipped(&cut, BTreeMap::from([(id.clone(), 42)])).await.unwrap();
     assert!(bench.partition.unfinished_cuts().is_empty());
-    bench.partition.seal().await.unwrap();
+    // In the hold time a reader is given what it does not find in blocks.
+    for sealed in [false, true] {
+        let times = |version| -> Vec<Vec<i64>> {
+            let read = bench.partition.select_beside(version, &id, &[], TimeRange::ALL);
+            assert_eq!(read.len(), read.estimate().series as usize);
+            let estimated = read.estimate().samples as usize;
+            let read = read.map(|s| s.unwrap().decode(TimeRange::ALL).unwrap().0.times);
+            let read: Vec<Vec<i64>> = read.collect();
+            assert_eq!(read.iter().map(Vec::len).sum::<usize>(), estimated, "{sealed}");
+            read
+        };
+        let other = bench.partition.select_beside(42, &tenant("other"), &[], TimeRange::ALL);
+        assert!(other.is_empty());
+        assert_eq!(times(0).len(), 2, "{sealed}");
+        assert_eq!(times(41), times(0), "{sealed}");
+        assert_eq!(times(42), [[end - 2, end + 1]], "{sealed}");
+        assert_eq!(times(43), times(42), "{sealed}");
+        bench.partition.seal().await.unwrap();
+    }
     assert_eq!(bench.partition.select(&id, &[], TimeRange::ALL).released_at, 0);
     assert_eq!(bench.all(&id).len(), 2);
     bench.clock.advance(Duration::from_secs(301));

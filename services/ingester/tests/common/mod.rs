@@ -168,11 +168,10 @@ impl Live {
         let mut frames = Store::select(&self.ingester, Request::new(request)).await?.into_inner();
         let (mut released_at, mut content) = (None, Content::new());
         while let Some(frame) = frames.next().await {
-            let frame = frame?;
-            if let Some(header) = &frame.header {
-                assert_eq!(released_at.replace(header.released_at), None);
-            }
-            for series in read_frame(frame).unwrap() {
+            let part = read_frame(frame?).unwrap();
+            let before = released_at.replace(part.released_at);
+            assert!(before.is_none_or(|before| before == part.released_at));
+            for series in part.series {
                 let all = TimeRange::new(i64::MIN, i64::MAX);
                 let (FloatSamples { times, values, .. }, _) = series.decode(all).unwrap();
                 let name = series.labels.metric_name().to_owned();

@@ -101,8 +101,9 @@ async fn head(
     let mut released_at = 0;
     while let Some(frame) = frames.next().await {
         let frame = frame.map_err(|e| format!("select: {e}"))?;
-        released_at = frame.header.as_ref().map_or(released_at, |header| header.released_at);
-        for series in read_frame(frame).map_err(|e| format!("frame: {e}"))? {
+        let part = read_frame(frame).map_err(|e| format!("frame: {e}"))?;
+        released_at = part.released_at;
+        for series in part.series {
             chunks.entry(series.labels).or_default().extend(series.chunks);
         }
     }

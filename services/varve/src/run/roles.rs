@@ -38,7 +38,7 @@ pub(super) async fn start(
         stores.blocks = Some(store_gateway(base).await?);
     }
     routes.add_service(
-        StoreServer::new(stores)
+        StoreServer::new(stores.clone())
             .max_decoding_message_size(MAX_MESSAGE)
             .max_encoding_message_size(MAX_MESSAGE),
     );
@@ -46,7 +46,7 @@ pub(super) async fn start(
         writer.set(distributor(base)?);
     }
     if base.config.has(Role::Querier) {
-        querier.set(read(base)?);
+        querier.set(read(base, stores)?);
     }
     if base.config.has(Role::Compactor) {
         compactor(base)?;
@@ -99,14 +99,15 @@ fn distributor(base: &Base) -> Result<Arc<dyn Writer>, Failure> {
     Ok(varve_distributor::start(base.config.distributor.clone(), deps)?)
 }
 
-fn read(base: &Base) -> Result<Arc<dyn Querier>, Failure> {
+fn read(base: &Base, stores: Stores) -> Result<Arc<dyn Querier>, Failure> {
     let reader = Reader::new(
         base.config.querier.reads.clone(),
         Arc::clone(&base.topology),
         Arc::clone(&base.pool),
         Arc::clone(&base.catalog),
         varve_query::Metrics::new(&base.registry)?,
-    );
+    )
+    .with_near(Arc::new(stores));
     let (config, clock) = (base.config.querier.clone(), Arc::clone(&base.clock));
     Ok(varve_querier::start(config, reader, clock, &base.registry)?)
 }
