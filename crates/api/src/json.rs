@@ -59,9 +59,9 @@ pub(crate) fn push_time(out: &mut String, ms: i64) {
         out.push('-');
     }
     let ms = ms.unsigned_abs();
-    // Writing to a String cannot fail.
-    let _ = write!(out, "{}", ms / 1000);
+    out.push_str(itoa::Buffer::new().format(ms / 1000));
     if !ms.is_multiple_of(1000) {
+        // Writing to a String cannot fail.
         let _ = write!(out, ".{:03}", ms % 1000);
     }
 }
@@ -69,6 +69,9 @@ pub(crate) fn push_time(out: &mut String, ms: i64) {
 /// Appends a number as a string: Go's shortest form, with an exponent below
 /// 1e-6 and from 1e21.
 pub(crate) fn push_float(out: &mut String, v: f64) {
+    if push_plain(out, v) {
+        return;
+    }
     let abs = v.abs();
     // Writing to a String cannot fail.
     let _ = match v {
@@ -86,6 +89,28 @@ pub(crate) fn push_float(out: &mut String, v: f64) {
         }
         _ => write!(out, "\"{v}\""),
     };
+}
+
+/// The same for the numbers that are frequent, quickly; `false` for others. Of two
+/// shortest forms that are as near it takes the even one, as Go does.
+fn push_plain(out: &mut String, v: f64) -> bool {
+    let whole = v as i64;
+    let mut digits = itoa::Buffer::new();
+    let mut shortest = zmij::Buffer::new();
+    let text = if whole as f64 == v && whole.unsigned_abs() < 1 << 53 && whole != 0 {
+        digits.format(whole)
+    } else if (1e-5..1e16).contains(&v.abs()) {
+        shortest.format_finite(v)
+    } else {
+        return false;
+    };
+    if text.contains('e') {
+        return false;
+    }
+    out.push('"');
+    out.push_str(text.strip_suffix(".0").unwrap_or(text));
+    out.push('"');
+    true
 }
 
 /// Appends labels as an object.
@@ -220,6 +245,7 @@ mod tests {
             (1e21, "1e+21"),
             (-1.25e300, "-1.25e+300"),
             (5e-324, "5e-324"),
+            (146_950_871_375_544.0 + 0.625, "146950871375544.62"),
             (f64::NAN, "NaN"),
             (f64::INFINITY, "+Inf"),
             (f64::NEG_INFINITY, "-Inf"),
@@ -228,6 +254,34 @@ mod tests {
             let mut out = String::new();
             push_float(&mut out, v);
             assert_eq!(out, format!("\"{want}\""));
+        }
+    }
+
+    #[test]
+    fn frequent_numbers_are_those_of_the_slow_way() {
+        let check = |v: f64| {
+            let mut out = String::new();
+            if push_plain(&mut out, v) && out != format!("\"{v}\"") {
+                // Rust takes the upper one of two that are as near.
+                let digits = out.trim_matches('"');
+                assert_eq!(digits.parse(), Ok(v), "{out}");
+                assert!(digits.ends_with(['0', '2', '4', '6', '8']), "{out}");
+                assert_eq!(digits.len(), format!("{v}").len(), "{out}");
+            }
+        };
+        let mut bits = 0x9E37_79B9_7F4A_7C15_u64;
+        for i in 0..200_000_u32 {
+            bits = bits.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            check(f64::from_bits(bits));
+            check(f64::from(i) / 8.0 - 1000.0);
+            check((bits >> 11) as f64 / f64::from(1 << (i % 31)));
+            check(1.0 / f64::from(i));
+            check((bits as i64 >> (i % 50)) as f64);
+        }
+        for exponent in -25..25 {
+            for digit in [1.0, -1.0, 1.5, 9.999_999_999_999_999] {
+                check(digit * 10f64.powi(exponent));
+            }
         }
     }
 

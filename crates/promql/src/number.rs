@@ -1,13 +1,15 @@
 //! Numbers as Go prints them: annotations, `count_values` and label values
 //! carry them, so their form is part of the answer.
 
+use std::ops::Range;
+
 /// Go's `%g`: the shortest digits that give the number back, with an exponent
 /// below 1e-4 and from 1e6 on.
 pub(crate) fn general(v: f64) -> String {
     if let Some(text) = special(v) {
         return text.to_owned();
     }
-    layout(&format!("{v:e}"), 6)
+    layout(&shortest(v), -4..6)
 }
 
 /// Go's `%.<digits>g`.
@@ -25,14 +27,14 @@ pub(crate) fn general_digits(v: f64, digits: usize) -> String {
     let all = mantissa.bytes().filter(u8::is_ascii_digit).count() as i32;
     let whole = exponent.parse::<i32>().map_or(0, |e| e + 1);
     let limit = digits as i32;
-    layout(&text, if limit > all && all >= whole { all } else { limit })
+    layout(&text, -4..if limit > all && all >= whole { all } else { limit })
 }
 
 /// Go's `FormatFloat(v, 'f', -1, 64)`: the shortest digits, never an exponent.
 pub(crate) fn fixed(v: f64) -> String {
     match special(v) {
         Some(text) => text.to_owned(),
-        None => format!("{v}"),
+        None => layout(&shortest(v), i32::MIN..i32::MAX),
     }
 }
 
@@ -68,11 +70,37 @@ fn special(v: f64) -> Option<&'static str> {
     }
 }
 
-/// Lays out Rust's `d.ddde±x` as Go's `%e` or `%f`.
-fn layout(scientific: &str, limit: i32) -> String {
+/// The shortest digits that give the number back, as `d.ddde±x`. Of two that are
+/// as near the even one, as Go does (Rust's own form has the upper one).
+fn shortest(v: f64) -> String {
+    let mut buffer = zmij::Buffer::new();
+    let text = buffer.format_finite(v.abs());
+    let (plain, exponent) = text.split_once('e').unwrap_or((text, "0"));
+    let (whole, part) = plain.split_once('.').unwrap_or((plain, ""));
+    let all = format!("{whole}{part}");
+    let digits = all.trim_start_matches('0');
+    let exponent: i32 = match digits {
+        "" => 0,
+        _ => {
+            exponent.parse::<i32>().unwrap_or(0) + whole.len() as i32
+                - 1
+                - (all.len() - digits.len()) as i32
+        }
+    };
+    let sign = if v.is_sign_negative() { "-" } else { "" };
+    match digits.trim_end_matches('0').split_at_checked(1) {
+        None => format!("{sign}0e0"),
+        Some((first, "")) => format!("{sign}{first}e{exponent}"),
+        Some((first, rest)) => format!("{sign}{first}.{rest}e{exponent}"),
+    }
+}
+
+/// Lays out `d.ddde±x` as Go's `%e`, or as its `%f` where the exponent is one of
+/// those.
+fn layout(scientific: &str, plain: Range<i32>) -> String {
     let (mantissa, exponent) = scientific.split_once('e').unwrap_or((scientific, "0"));
     let exponent: i32 = exponent.parse().unwrap_or(0);
-    if exponent < -4 || exponent >= limit {
+    if !plain.contains(&exponent) {
         let sign = if exponent < 0 { '-' } else { '+' };
         return format!("{mantissa}e{sign}{:02}", exponent.abs());
     }
@@ -111,6 +139,13 @@ mod tests {
         ];
         for (v, shortest, two) in general_cases {
             assert_eq!((general(v).as_str(), general_digits(v, 2).as_str()), (shortest, two));
+        }
+        // Exactly between two of 17 digits; what Go says.
+        assert_eq!(fixed(146_950_871_375_544.0 + 0.625), "146950871375544.62");
+        assert_eq!(general(146_950_871_375_544.0 + 0.625), "1.4695087137554462e+14");
+        for v in [0.0, -0.0, 5e-324, f64::MAX, 0.1, -123.456, 1e-7, 1e15, 1e16, 1e17, 1.5e300] {
+            assert_eq!(fixed(v), format!("{v}"));
+            assert_eq!(shortest(v), format!("{v:e}"));
         }
         assert_eq!(fixed(1e21), "1000000000000000000000");
         assert_eq!(fixed(0.000_000_1), "0.0000001");

@@ -12,6 +12,7 @@ use crate::ast::{
     Aggregate, At, Binary, BinaryOp, Cardinality, Expr, ExprKind, Extended, RangeSelector, Shift,
     Subquery, UnaryOp, VectorMatching, VectorSelector,
 };
+use crate::number;
 use crate::parse::{format_duration_ms, quote, quote_bytes};
 
 pub use pretty::pretty;
@@ -71,7 +72,7 @@ fn write_number(f: &mut Formatter<'_>, value: f64, duration: bool) -> fmt::Resul
         v if v.is_nan() => f.write_str("NaN"),
         f64::INFINITY => f.write_str("+Inf"),
         f64::NEG_INFINITY => f.write_str("-Inf"),
-        v => write!(f, "{v}"),
+        v => f.write_str(&number::fixed(v)),
     }
 }
 
@@ -128,16 +129,7 @@ struct Fill(f64);
 
 impl Display for Fill {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        let v = self.0;
-        let magnitude = v.abs();
-        if v.is_finite() && v != 0.0 && !(1e-4..1e6).contains(&magnitude) {
-            let text = format!("{v:e}");
-            let (digits, exponent) = text.split_once('e').unwrap_or((&text, "0"));
-            let exponent: i32 = exponent.parse().unwrap_or(0);
-            let sign = if exponent < 0 { '-' } else { '+' };
-            return write!(f, "{digits}e{sign}{:02}", exponent.abs());
-        }
-        write_number(f, v, false)
+        f.write_str(&number::general(self.0))
     }
 }
 
