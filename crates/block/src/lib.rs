@@ -27,5 +27,5 @@ pub use estimate::Estimate;
 pub use files::{BlockFiles, LocalFiles};
 pub use meta::{BLOCK_JSON, BLOCK_VERSION, BlockCounts, BlockMeta, FileMeta};
 pub use order::{SORT_LABELS, block_order};
-pub use read::{BlockReader, SeriesExemplars, verify};
+pub use read::{BlockReader, LabelPool, SeriesExemplars, verify};
 pub use write::{BlockSpec, BlockWriter, FinishedBlock, Layout};

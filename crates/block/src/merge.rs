@@ -4,12 +4,15 @@
 //! yet. At equal times the chunk with the lowest (term, index) wins, whichever
 //! kind its sample is, so that every reader sees the same answer.
 
+mod times;
+
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::sync::Arc;
 
 use varve_model::{FloatSamples, Histogram, HistogramSamples, ResetHint, TimeRange};
 
+use self::times::KnownTimes;
 use crate::{BlockError, ChunkKind, EncodedChunk, Result, chunk};
 
 /// A decoded chunk, cut to the range: `times[at..]` is yet to be merged.
@@ -35,116 +38,146 @@ enum Values {
 /// hint is `Unknown`, gauges aside. The beginning of the range is no seam: what
 /// is known of a reset before the first wanted sample is told, as Prometheus'
 /// storage tells it.
-pub fn merge_chunks(
-    chunks: &[EncodedChunk],
+pub fn merge_chunks<'a>(
+    chunks: impl IntoIterator<Item = &'a EncodedChunk, IntoIter: Clone>,
     range: TimeRange,
 ) -> Result<(FloatSamples, HistogramSamples)> {
-    let wanted = chunks.iter().filter(|c| c.overlaps(&range));
-    let mut merged = (FloatSamples::default(), HistogramSamples::default());
-    if in_line(wanted.clone(), range, &mut merged.0)? {
-        return Ok(merged);
-    }
-    let mut wanted: Vec<&EncodedChunk> = wanted.collect();
-    if !wanted.is_sorted_by_key(|c| c.min_time) {
-        let mut by_time = wanted.clone();
-        by_time.sort_by_key(|c| c.min_time);
-        if in_line(by_time.into_iter(), range, &mut merged.0)? {
-            return Ok(merged);
-        }
-    }
-    wanted.sort_by_key(|c| (c.term, c.index));
-    let mut cursors = Vec::with_capacity(wanted.len());
-    for chunk in wanted {
-        cursors.push(Cursor::open(chunk, range)?);
-    }
-    let total: usize = cursors.iter().map(|c| c.end - c.at).sum();
-    let (mut floats, mut histograms) = (FloatSamples::default(), HistogramSamples::default());
-    if let [only] = cursors.as_slice() {
-        match only.values {
-            Values::Floats(_) => floats.times.reserve(total),
-            Values::Histograms(_) => histograms.times.reserve(total),
-        }
-    }
-
-    let mut heap: BinaryHeap<Reverse<(i64, usize)>> = cursors
-        .iter()
-        .enumerate()
-        .filter_map(|(i, c)| Some(Reverse((c.next_time()?, i))))
-        .collect();
-    let (mut last, mut before) = before_range(chunks, &cursors, range)?;
-    while let Some(Reverse((time, i))) = heap.pop() {
-        let cursor = &mut cursors[i];
-        if last.is_none_or(|(taken, _, _)| taken < time) {
-            // As long as no other chunk comes in between, no heap is needed.
-            let limit = heap.peek().map_or(i64::MAX, |Reverse((t, _))| *t);
-            loop {
-                let follows = last.is_some_and(|(_, c, p)| c == i && p + 1 == cursor.at);
-                last = Some((cursor.times[cursor.at], i, cursor.at));
-                cursor.take(follows, &mut before, &mut floats, &mut histograms);
-                if cursor.next_time().is_none_or(|t| t >= limit) {
-                    break;
-                }
-            }
-        } else {
-            cursor.at += 1;
-        }
-        if let Some(next) = cursor.next_time() {
-            heap.push(Reverse((next, i)));
-        }
-    }
-    Ok((floats, histograms))
+    Merger::default().merge(chunks, range)
 }
 
-/// The frequent case: floats without start timestamps whose chunks follow each
-/// other are decoded to where they are wanted. False if they are anything else;
-/// what is in `out` then has no meaning.
-fn in_line<'a>(
-    wanted: impl Iterator<Item = &'a EncodedChunk> + Clone,
-    range: TimeRange,
-    out: &mut FloatSamples,
-) -> Result<bool> {
-    let (mut last, mut total) = (None, 0);
-    for chunk in wanted.clone() {
-        let follows = last.is_none_or(|last| last < chunk.min_time);
-        if !follows || chunk.kind != ChunkKind::Float || !chunk.starts.is_empty() {
-            return Ok(false);
+/// Merges one series after another: [`merge_chunks`] for many, of which
+/// neighbours share vectors of times.
+#[derive(Default)]
+pub struct Merger {
+    times: KnownTimes,
+}
+
+impl Merger {
+    /// See [`merge_chunks`].
+    pub fn merge<'a>(
+        &mut self,
+        chunks: impl IntoIterator<Item = &'a EncodedChunk, IntoIter: Clone>,
+        range: TimeRange,
+    ) -> Result<(FloatSamples, HistogramSamples)> {
+        let chunks = chunks.into_iter();
+        let wanted = chunks.clone().filter(|c| c.overlaps(&range));
+        let mut merged = (FloatSamples::default(), HistogramSamples::default());
+        if self.in_line(wanted.clone(), range, &mut merged.0)? {
+            return Ok(merged);
         }
-        last = Some(chunk.max_time);
-        total += chunk.count as usize;
-    }
-    // What chunks claim to hold is believed up to a point.
-    let total = total.min(chunk::MAX_CHUNK_SAMPLES);
-    out.times = Vec::with_capacity(total);
-    out.values = Vec::with_capacity(total);
-    for chunk in wanted {
-        let (seam, count) = (out.times.len(), chunk.count as usize);
-        decode_times(chunk, &mut out.times)?;
-        if seam > 0 && out.times.get(seam).is_some_and(|t| *t <= out.times[seam - 1]) {
-            // The bounds beside the chunks are not those of their times.
-            return Ok(false);
+        let wanted: Vec<&EncodedChunk> = wanted.collect();
+        if !wanted.is_sorted_by_key(|c| c.min_time) {
+            let mut by_time = wanted.clone();
+            by_time.sort_by_key(|c| c.min_time);
+            if self.in_line(by_time.into_iter(), range, &mut merged.0)? {
+                return Ok(merged);
+            }
         }
-        chunk::decode_floats(&chunk.values, &mut out.values)?;
-        check("values", out.values.len() - seam, count)?;
+        self.overlapping(chunks, wanted, range)
     }
-    // Most often all samples are wanted.
-    if out.times.last().is_some_and(|t| *t > range.end) {
-        let end = out.times.partition_point(|t| *t <= range.end);
-        out.times.truncate(end);
-        out.values.truncate(end);
+
+    /// Merges `wanted` ones of the chunks, whatever they are, sample by sample.
+    fn overlapping<'a>(
+        &mut self,
+        chunks: impl Iterator<Item = &'a EncodedChunk>,
+        mut wanted: Vec<&EncodedChunk>,
+        range: TimeRange,
+    ) -> Result<(FloatSamples, HistogramSamples)> {
+        wanted.sort_by_key(|c| (c.term, c.index));
+        let mut cursors = Vec::with_capacity(wanted.len());
+        for chunk in wanted {
+            cursors.push(Cursor::open(chunk, range, &mut self.times)?);
+        }
+        let total: usize = cursors.iter().map(|c| c.end - c.at).sum();
+        let (mut floats, mut histograms) = (FloatSamples::default(), HistogramSamples::default());
+        if let [only] = cursors.as_slice() {
+            match only.values {
+                Values::Floats(_) => floats.times.reserve(total),
+                Values::Histograms(_) => histograms.times.reserve(total),
+            }
+        }
+
+        let mut heap: BinaryHeap<Reverse<(i64, usize)>> = cursors
+            .iter()
+            .enumerate()
+            .filter_map(|(i, c)| Some(Reverse((c.next_time()?, i))))
+            .collect();
+        let (mut last, mut before) = before_range(chunks, &cursors, range)?;
+        while let Some(Reverse((time, i))) = heap.pop() {
+            let cursor = &mut cursors[i];
+            if last.is_none_or(|(taken, _, _)| taken < time) {
+                // As long as no other chunk comes in between, no heap is needed.
+                let limit = heap.peek().map_or(i64::MAX, |Reverse((t, _))| *t);
+                loop {
+                    let follows = last.is_some_and(|(_, c, p)| c == i && p + 1 == cursor.at);
+                    last = Some((cursor.times[cursor.at], i, cursor.at));
+                    cursor.take(follows, &mut before, &mut floats, &mut histograms);
+                    if cursor.next_time().is_none_or(|t| t >= limit) {
+                        break;
+                    }
+                }
+            } else {
+                cursor.at += 1;
+            }
+            if let Some(next) = cursor.next_time() {
+                heap.push(Reverse((next, i)));
+            }
+        }
+        Ok((floats, histograms))
     }
-    if out.times.first().is_some_and(|t| *t <= range.start) {
-        let start = out.times.partition_point(|t| *t <= range.start);
-        out.times.drain(..start);
-        out.values.drain(..start);
+
+    /// The frequent case: floats without start timestamps whose chunks follow each
+    /// other are decoded to where they are wanted. False if they are anything else;
+    /// what is in `out` then has no meaning.
+    fn in_line<'a>(
+        &mut self,
+        wanted: impl Iterator<Item = &'a EncodedChunk> + Clone,
+        range: TimeRange,
+        out: &mut FloatSamples,
+    ) -> Result<bool> {
+        let (mut last, mut total) = (None, 0);
+        for chunk in wanted.clone() {
+            let follows = last.is_none_or(|last| last < chunk.min_time);
+            if !follows || chunk.kind != ChunkKind::Float || !chunk.starts.is_empty() {
+                return Ok(false);
+            }
+            last = Some(chunk.max_time);
+            total += chunk.count as usize;
+        }
+        // What chunks claim to hold is believed up to a point.
+        let total = total.min(chunk::MAX_CHUNK_SAMPLES);
+        out.times = Vec::with_capacity(total);
+        out.values = Vec::with_capacity(total);
+        for chunk in wanted {
+            let (seam, count) = (out.times.len(), chunk.count as usize);
+            self.times.append(chunk, &mut out.times)?;
+            if seam > 0 && out.times.get(seam).is_some_and(|t| *t <= out.times[seam - 1]) {
+                // The bounds beside the chunks are not those of their times.
+                return Ok(false);
+            }
+            chunk::decode_floats(&chunk.values, &mut out.values)?;
+            check("values", out.values.len() - seam, count)?;
+        }
+        // Most often all samples are wanted.
+        if out.times.last().is_some_and(|t| *t > range.end) {
+            let end = out.times.partition_point(|t| *t <= range.end);
+            out.times.truncate(end);
+            out.values.truncate(end);
+        }
+        if out.times.first().is_some_and(|t| *t <= range.start) {
+            let start = out.times.partition_point(|t| *t <= range.start);
+            out.times.drain(..start);
+            out.values.drain(..start);
+        }
+        Ok(true)
     }
-    Ok(true)
 }
 
 impl Cursor {
-    fn open(chunk: &EncodedChunk, range: TimeRange) -> Result<Self> {
+    fn open(chunk: &EncodedChunk, range: TimeRange, known: &mut KnownTimes) -> Result<Self> {
         let count = chunk.count as usize;
         let mut times = Vec::new();
-        decode_times(chunk, &mut times)?;
+        known.append(chunk, &mut times)?;
         let mut starts = Vec::new();
         if !chunk.starts.is_empty() {
             chunk::decode_starts(&chunk.starts, &times, &mut starts)?;
@@ -212,8 +245,8 @@ type Place = (i64, usize, usize);
 /// The sample that stands just before the range, as far as the chunks tell:
 /// its place when its chunk goes on in the range, and what it is when it is a
 /// histogram.
-fn before_range(
-    chunks: &[EncodedChunk],
+fn before_range<'a>(
+    chunks: impl Iterator<Item = &'a EncodedChunk>,
     cursors: &[Cursor],
     range: TimeRange,
 ) -> Result<(Option<Place>, Option<Arc<Histogram>>)> {
@@ -223,7 +256,7 @@ fn before_range(
     };
     let place = cursors.iter().enumerate().filter_map(place).max();
     let place = place.map(|(time, Reverse(i), position)| (time, i, position));
-    let ended = chunks.iter().filter(|c| c.max_time <= range.start);
+    let ended = chunks.filter(|c| c.max_time <= range.start);
     let ended = ended.max_by_key(|c| (c.max_time, Reverse((c.term, c.index))));
     match (ended, place) {
         (Some(chunk), place) if place.is_none_or(|(time, ..)| time < chunk.max_time) => {
@@ -254,20 +287,6 @@ fn over_seam(before: Option<&Histogram>, h: &Histogram) -> ResetHint {
         ResetHint::CounterReset => ResetHint::Unknown,
         hint => hint,
     }
-}
-
-/// Appends the times of a chunk's samples to `out`: those between its bounds
-/// where its vector has more.
-fn decode_times(chunk: &EncodedChunk, out: &mut Vec<i64>) -> Result<()> {
-    let (seam, count) = (out.len(), chunk.count as usize);
-    chunk::decode_increasing_times(&chunk.times, out)?;
-    if out.len() - seam > count {
-        let end = out[seam..].partition_point(|t| *t <= chunk.max_time);
-        out.truncate(seam + end);
-        let start = out[seam..].partition_point(|t| *t < chunk.min_time);
-        out.drain(seam..seam + start);
-    }
-    check("times", out.len() - seam, count)
 }
 
 fn check(what: &str, found: usize, expected: usize) -> Result<()> {

@@ -1,7 +1,7 @@
 //! The engine: from query text to answer.
 //!
 //! It parses, plans and evaluates; it owns no data, no clock but the stopwatch
-//! of `analyze`, and threads only while it works on a few batches of series.
+//! of `analyze`, and some threads on which queries work on batches of series.
 //! Whoever calls it gives the series, the memory budget, and a token that
 //! ends the query when its time is up.
 
@@ -14,6 +14,7 @@ use futures::future::{self, Either};
 use futures::task::AtomicWaker;
 use varve_model::ErrorKind;
 
+use crate::eval::Workers;
 use crate::explain::PlanNode;
 use crate::parse;
 use crate::source::{MemoryBudget, OverBudget, SeriesSource, SourceError};
@@ -28,7 +29,8 @@ pub struct EngineOptions {
     pub default_subquery_step_ms: i64,
     /// The most samples that one query may hold at a time; 0 = no limit.
     pub max_samples: u64,
-    /// Threads that one query may use at once, its own included.
+    /// Threads that one query may use at once, its own included; the others are
+    /// shared by all queries.
     pub threads: usize,
     /// Whether metric names are dropped at the end rather than at once
     /// (`promql-delayed-name-removal`).
@@ -194,12 +196,14 @@ impl Cancel {
 #[derive(Clone, Debug)]
 pub struct Engine {
     options: Arc<EngineOptions>,
+    workers: Arc<Workers>,
 }
 
 impl Engine {
     /// An engine with these options.
     pub fn new(options: EngineOptions) -> Self {
-        Self { options: Arc::new(options) }
+        let workers = Arc::new(Workers::new(options.threads));
+        Self { options: Arc::new(options), workers }
     }
 
     /// The options it was made with.
@@ -224,7 +228,8 @@ impl Engine {
         cancel.check()?;
         let expr = parse::parse_expr(&query.text, &self.options.parse)?;
         let ended = cancel.clone();
-        let work = crate::eval::run(&self.options, query, &expr, source, budget, cancel);
+        let engine = (&*self.options, &*self.workers);
+        let work = crate::eval::run(engine, query, &expr, source, budget, cancel);
         match future::select(Box::pin(work), Box::pin(ended.ended())).await {
             Either::Left((output, _)) => output,
             Either::Right((error, _)) => Err(error),

@@ -94,6 +94,12 @@ pub trait SeriesSource: Send + Sync {
         request: SelectRequest,
     ) -> BoxStream<'static, Result<SeriesBatch, SourceError>>;
 
+    /// Says that a select of the same will come, when others have been
+    /// evaluated. A source may begin to read for it.
+    fn ahead(&self, request: SelectRequest) {
+        drop(request);
+    }
+
     /// Tells what a select of the series that match would have to read,
     /// without reading a sample.
     fn estimate(

@@ -24,12 +24,14 @@ mod coverage;
 mod error;
 mod estimate;
 mod gather;
+mod gathered;
 mod heads;
 mod lookups;
 mod metrics;
 mod peer;
 mod select;
 mod session;
+mod source;
 mod stores;
 
 pub use varve_block::BlockEntry;

@@ -24,7 +24,8 @@ pub struct Config {
     pub max_outstanding_per_tenant: usize,
     /// Most samples that a query may hold while it is evaluated.
     pub max_samples: u64,
-    /// Threads that one query may use at once. 0 = as many as the machine has.
+    /// Threads that one query may use at once; all but its own are shared by
+    /// all queries. 0 = as many as the machine has.
     pub threads: usize,
     /// What is on beside the defaults, by Prometheus' names for `--enable-feature`.
     pub features: Features,

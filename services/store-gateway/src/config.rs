@@ -11,8 +11,9 @@ pub struct Config {
     /// The cache of block files in memory and on local disk.
     pub cache: CacheConfig,
     /// Memory for what is parsed and decoded of blocks that were asked for
-    /// lately: footers, and the tables of series of those asked for again
-    /// (some 100 bytes a series).
+    /// lately: footers, the tables of series of those asked for again (some
+    /// 100 bytes a series), and the labels of the series that were found, once
+    /// for all blocks.
     pub reader_memory: ByteSize,
     /// Blocks of one request that are read at once, by requests of labels and
     /// series four times as many. More answer sooner from a distant bucket and

@@ -5,7 +5,7 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use varve_block::{BlockEntry, BlockReader};
+use varve_block::{BlockEntry, BlockReader, LabelPool};
 use varve_bucket::FileCache;
 use varve_model::TenantId;
 
@@ -17,6 +17,7 @@ const FIXED: usize = 4 << 10;
 pub(crate) struct Readers {
     cache: FileCache,
     limit: usize,
+    labels: Arc<LabelPool>,
     known: Arc<Mutex<Known>>,
 }
 
@@ -30,7 +31,7 @@ struct Known {
 impl Readers {
     /// No reader yet; at most `limit` bytes are kept between requests.
     pub(crate) fn new(cache: FileCache, limit: usize) -> Self {
-        Self { cache, limit, known: Arc::default() }
+        Self { cache, limit, labels: Arc::default(), known: Arc::default() }
     }
 
     /// Readers of the blocks of one request.
@@ -42,13 +43,13 @@ impl Readers {
             let key = (tenant.clone(), entry.id.to_bytes());
             let kept = known.readers.entry(key).or_insert_with(|| {
                 let files = Arc::new(self.cache.files(tenant, &entry));
-                (turn, BlockReader::new(entry, files))
+                (turn, BlockReader::sharing(Arc::clone(&self.labels), entry, files))
             });
             kept.0 = turn;
             kept.1.clone()
         };
         let readers = entries.into_iter().map(one).collect();
-        known.bound(self.limit);
+        known.bound(self.limit, &self.labels);
         readers
     }
 }
@@ -56,23 +57,28 @@ impl Readers {
 impl Known {
     /// Forgets those that were not asked for the longest once they do not all
     /// fit: an eighth at least, so that not every request has to.
-    fn bound(&mut self, limit: usize) {
-        let size = |reader: &BlockReader| FIXED + reader.memory();
-        let mut used: usize = self.readers.values().map(|(_, reader)| size(reader)).sum();
-        if used <= limit {
+    fn bound(&mut self, limit: usize, labels: &LabelPool) {
+        if self.memory(labels) <= limit {
             return;
         }
         let mut all: Vec<_> = self.readers.iter().map(|(key, (t, _))| (*t, key.clone())).collect();
         all.sort_unstable_by_key(|(turn, _)| *turn);
         // The newest stays, however large.
         all.pop();
-        for (_, key) in all {
-            if used <= limit - limit / 8 {
+        for some in all.chunks(all.len().div_ceil(8).max(1)) {
+            for (_, key) in some {
+                self.readers.remove(key);
+            }
+            // Those label sets that no other reader has.
+            labels.purge();
+            if self.memory(labels) <= limit - limit / 8 {
                 break;
             }
-            if let Some((_, reader)) = self.readers.remove(&key) {
-                used -= size(&reader);
-            }
         }
+    }
+
+    fn memory(&self, labels: &LabelPool) -> usize {
+        let readers = self.readers.values().map(|(_, reader)| FIXED + reader.memory());
+        readers.sum::<usize>() + labels.memory()
     }
 }

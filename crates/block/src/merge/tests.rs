@@ -118,6 +118,36 @@ proptest! {
     }
 }
 
+/// One merger for many series finds what a new one finds for each, however many
+/// vectors there are, where they are shared and where chunks take a part.
+#[test]
+fn what_is_remembered_of_times_is_right() {
+    let chunk = |shift: i64, part: (usize, usize)| {
+        let times: Vec<i64> = (0..40).map(|i| shift + i * 10 + i * shift % 7).collect();
+        let column = |times: &[i64]| FloatSamples {
+            times: times.to_vec(),
+            values: times.iter().map(|t| *t as f64).collect(),
+            starts: Vec::new(),
+        };
+        let whole = EncodedChunk::from_floats(&column(&times), 1, 1).expect("not empty");
+        let some = column(&times[part.0..part.1]);
+        let chunk = EncodedChunk::from_floats(&some, 1, 1).expect("not empty");
+        (EncodedChunk { times: whole.times, ..chunk }, some)
+    };
+    let mut merger = Merger::default();
+    for round in 0..500_usize {
+        let shift = (round * round % 70) as i64;
+        let (chunk, some) = chunk(shift, (round % 5, 40 - round % 3));
+        let (floats, _) = merger.merge([&chunk], TimeRange::ALL).expect("merge");
+        assert_eq!(floats, some, "round {round}");
+    }
+    let (good, _) = chunk(1, (0, 40));
+    let bad = EncodedChunk { count: 39, ..good };
+    for _ in 0..3 {
+        assert!(merger.merge([&bad], TimeRange::ALL).is_err());
+    }
+}
+
 #[test]
 fn among_equals_the_first_wins_even_if_it_begins_later() {
     let column = |times: &[i64], value: f64| {

@@ -1,5 +1,6 @@
 //! What is kept decoded of a block that is asked again and again: the columns
-//! of labels, and what `samples.parquet` says of its rows besides the samples.
+//! of labels, the label sets that were found, and what `samples.parquet` says of
+//! its rows besides the samples.
 //!
 //! Decoding these columns costs a query of few series more than all else, as
 //! every column begins with a decompressor of its own. Reading them whole
@@ -7,17 +8,20 @@
 
 use std::collections::HashSet;
 use std::ops::Range;
-use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use arrow_array::{Array, BinaryArray, RecordBatch};
 use futures::stream::TryStreamExt;
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::async_reader::ParquetRecordBatchStreamBuilder;
-use varve_model::{Matcher, TimeRange};
+use varve_model::{Labels, Matcher, TimeRange};
 
 use super::column::{Coded, column, ints, longs};
+use super::pool::LabelPool;
 use super::prune::select_rows;
-use super::scan::{Found, Plan, Test, Wanted};
+use super::rows::{Found, LabelRows, Places, Wanted};
+use super::scan::{Plan, Test};
 use super::source::{Source, batches, from_parquet};
 use crate::schema::{LABEL_PREFIX, REST, SAMPLES, SERIES};
 use crate::{BlockError, Result};
@@ -36,9 +40,19 @@ pub(super) struct Kept {
 /// The rows of `series.parquet`.
 pub(super) struct SeriesTable {
     source: Source,
-    /// By row group: its batches, each with its first row in the group.
-    groups: Vec<Vec<(usize, RecordBatch)>>,
-    memory: usize,
+    /// By row group.
+    groups: Vec<Vec<SeriesRows>>,
+    memory: AtomicUsize,
+    pool: Arc<LabelPool>,
+}
+
+/// Some rows of a group.
+struct SeriesRows {
+    /// The first one's number in the group.
+    first: usize,
+    batch: RecordBatch,
+    /// The labels of those rows that were found before.
+    labels: OnceLock<Box<[OnceLock<Labels>]>>,
 }
 
 /// One row of `samples.parquet`.
@@ -55,25 +69,35 @@ pub(super) struct SampleRow {
     pub(super) starts: bool,
 }
 
+impl SampleRow {
+    pub(super) fn overlaps(&self, range: TimeRange) -> bool {
+        range.start < self.max_time && self.min_time <= range.end
+    }
+}
+
 /// The rows of `samples.parquet`, without their samples.
 pub(super) struct SampleTable(Vec<SampleRow>);
 
 impl Kept {
     /// Reads both.
-    pub(super) async fn read(series: &Source, samples: &Source) -> Result<Self> {
+    pub(super) async fn read(
+        series: &Source,
+        samples: &Source,
+        pool: Arc<LabelPool>,
+    ) -> Result<Self> {
         let (series, samples) =
-            futures::try_join!(SeriesTable::read(series), SampleTable::read(samples))?;
+            futures::try_join!(SeriesTable::read(series, pool), SampleTable::read(samples))?;
         Ok(Self { series, samples })
     }
 
-    /// Bytes of memory behind it.
+    /// Bytes of memory behind it, less what is in the pool.
     pub(super) fn memory(&self) -> usize {
-        self.series.memory + self.samples.0.len() * size_of::<SampleRow>()
+        self.series.memory.load(Ordering::Relaxed) + self.samples.0.len() * size_of::<SampleRow>()
     }
 }
 
 impl SeriesTable {
-    async fn read(source: &Source) -> Result<Self> {
+    async fn read(source: &Source, pool: Arc<LabelPool>) -> Result<Self> {
         let mut groups = Vec::new();
         let (mut memory, mut dictionaries) = (0, HashSet::new());
         for group in 0..source.metadata.metadata().num_row_groups() {
@@ -100,12 +124,12 @@ impl SeriesTable {
                     }
                 }
                 let rows = batch.num_rows();
-                kept.push((first, batch));
+                kept.push(SeriesRows { first, batch, labels: OnceLock::new() });
                 first += rows;
             }
             groups.push(kept);
         }
-        Ok(Self { source: source.clone(), groups, memory })
+        Ok(Self { source: source.clone(), groups, memory: memory.into(), pool })
     }
 
     /// The series that satisfy all matchers, in block order.
@@ -116,7 +140,7 @@ impl SeriesTable {
         for (group, kept) in self.groups.iter().enumerate() {
             let Some(selection) = select_rows(metadata, group, &plan.bounded()) else { continue };
             let mut tests: Vec<Test> = plan.tests(metadata);
-            let mut rows = Vec::new();
+            let mut rows: Vec<Range<usize>> = Vec::new();
             let mut at = 0;
             for selector in selection.iter() {
                 if !selector.skip {
@@ -124,32 +148,54 @@ impl SeriesTable {
                 }
                 at += selector.row_count;
             }
-            let mut rows = rows.iter().peekable();
-            for (first, batch) in kept {
+            for some in kept {
+                let SeriesRows { first, batch, .. } = some;
                 let all = *first..first + batch.num_rows();
-                let mut keep = vec![false; batch.num_rows()];
-                while let Some(range) = rows.peek() {
-                    let part = range.start.max(all.start)..range.end.min(all.end);
-                    if part.start < part.end {
-                        keep[part.start - first..part.end - first].fill(true);
-                    }
-                    if range.end > all.end {
-                        break;
-                    }
-                    rows.next();
-                }
-                if !keep.contains(&true) {
+                let begun = rows.partition_point(|r| r.end <= all.start);
+                let within: Vec<_> =
+                    rows[begun..].iter().take_while(|r| r.start < all.end).collect();
+                if within.is_empty() {
                     continue;
+                }
+                let mut keep = vec![false; batch.num_rows()];
+                for range in within {
+                    let part = range.start.max(all.start)..range.end.min(all.end);
+                    keep[part.start - first..part.end - first].fill(true);
                 }
                 for test in &mut tests {
                     test.run(batch, &mut keep)?;
                 }
                 if keep.contains(&true) {
-                    found.extend(plan.build(batch, &keep)?);
+                    self.build(some, &keep, &mut found)?;
                 }
             }
         }
         Ok(found)
+    }
+
+    /// Adds those rows that are to be kept. Their labels are built once.
+    fn build(&self, some: &SeriesRows, keep: &[bool], found: &mut Vec<Found>) -> Result<()> {
+        let places = Places::new(&some.batch)?;
+        let known = some.labels.get_or_init(|| {
+            self.memory.fetch_add(keep.len() * size_of::<OnceLock<Labels>>(), Ordering::Relaxed);
+            keep.iter().map(|_| OnceLock::new()).collect()
+        });
+        let mut rows = None;
+        for i in (0..keep.len()).filter(|i| keep[*i]) {
+            let labels = match known[i].get() {
+                Some(labels) => labels.clone(),
+                None => {
+                    let rows = match &mut rows {
+                        Some(rows) => rows,
+                        None => rows.insert(LabelRows::new(&some.batch, &Wanted::All)?),
+                    };
+                    let built = self.pool.share(rows.build(i)?);
+                    known[i].get_or_init(|| built).clone()
+                }
+            };
+            found.push(places.found(i, labels)?);
+        }
+        Ok(())
     }
 }
 
@@ -202,6 +248,6 @@ impl SampleTable {
         let rows: Range<usize> = start..start + usize::try_from(found.rows).map_err(|_| bad())?;
         let all = self.0.get(rows).ok_or_else(bad)?;
         let numbered = (start as u64..).zip(all.iter().copied());
-        Ok(numbered.filter(move |(_, r)| range.start < r.max_time && r.min_time <= range.end))
+        Ok(numbered.filter(move |(_, row)| row.overlaps(range)))
     }
 }

@@ -8,7 +8,9 @@
 mod column;
 mod extras;
 mod kept;
+mod pool;
 mod prune;
+mod rows;
 mod samples;
 mod scan;
 mod source;
@@ -16,16 +18,18 @@ mod verify;
 mod vocabulary;
 
 use std::collections::HashMap;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use futures::lock::Mutex;
 use futures::stream::{self, BoxStream, StreamExt, TryStreamExt};
 use varve_model::{Exemplar, Labels, Matcher, Metadata, TimeRange, WINDOW_MS};
 
 use self::kept::Kept;
+pub use self::pool::LabelPool;
+use self::rows::{Found, Wanted};
 use self::samples::{Chunks, Vectors};
-use self::scan::{Found, Wanted, scan, schema_of};
+use self::scan::{scan, schema_of};
 use self::source::Source;
 pub use self::verify::verify;
 use self::vocabulary::FirstOf;
@@ -61,17 +65,25 @@ struct Inner {
     open: [Mutex<Option<Source>>; 6],
     /// Whether it was selected from before.
     selected: AtomicBool,
-    kept: Mutex<Option<Arc<Kept>>>,
+    kept: OnceLock<Arc<Kept>>,
+    /// Held by who reads what is to be kept.
+    keeping: Mutex<()>,
+    pool: Arc<LabelPool>,
     /// Timestamp vectors that selects have read.
     vectors: Arc<Mutex<Vectors>>,
-    /// Bytes of memory behind footers and what is kept.
+    /// Bytes of memory behind footers.
     memory: AtomicUsize,
 }
 
 impl BlockReader {
     /// A reader of the block that `entry` describes. Reads nothing yet.
     pub fn new(entry: BlockEntry, files: Arc<dyn BlockFiles>) -> Self {
-        Self { inner: Arc::new(Inner::new(entry, files)) }
+        Self::sharing(Arc::default(), entry, files)
+    }
+
+    /// A reader that shares the label sets that it keeps with others.
+    pub fn sharing(pool: Arc<LabelPool>, entry: BlockEntry, files: Arc<dyn BlockFiles>) -> Self {
+        Self { inner: Arc::new(Inner::new(pool, entry, files)) }
     }
 
     /// What the catalog says about the block.
@@ -80,9 +92,11 @@ impl BlockReader {
     }
 
     /// Bytes of memory that the reader keeps for further requests: footers,
-    /// and the decoded tables of a block that is selected from repeatedly.
+    /// and the decoded tables of a block that is selected from repeatedly. The
+    /// label sets of those are the pool's.
     pub fn memory(&self) -> usize {
-        self.inner.memory.load(Ordering::Relaxed)
+        let kept = self.inner.kept.get().map_or(0, |kept| kept.memory());
+        self.inner.memory.load(Ordering::Relaxed) + kept
     }
 
     /// The series that satisfy all matchers and have a chunk that overlaps
@@ -270,13 +284,15 @@ impl BlockReader {
 }
 
 impl Inner {
-    fn new(entry: BlockEntry, files: Arc<dyn BlockFiles>) -> Self {
+    fn new(pool: Arc<LabelPool>, entry: BlockEntry, files: Arc<dyn BlockFiles>) -> Self {
         Self {
             entry,
             files,
             open: Default::default(),
             selected: AtomicBool::new(false),
-            kept: Mutex::default(),
+            kept: OnceLock::new(),
+            keeping: Mutex::default(),
+            pool,
             vectors: Arc::default(),
             memory: AtomicUsize::new(0),
         }
@@ -288,14 +304,15 @@ impl Inner {
         if !again || self.entry.series > MAX_KEPT_SERIES {
             return Ok(None);
         }
-        let mut kept = self.kept.lock().await;
-        if let Some(kept) = &*kept {
+        if let Some(kept) = self.kept.get() {
             return Ok(Some(Arc::clone(kept)));
         }
-        let read = Arc::new(Kept::read(series, samples).await?);
-        self.memory.fetch_add(read.memory(), Ordering::Relaxed);
-        *kept = Some(Arc::clone(&read));
-        Ok(Some(read))
+        let _keeping = self.keeping.lock().await;
+        if let Some(kept) = self.kept.get() {
+            return Ok(Some(Arc::clone(kept)));
+        }
+        let read = Arc::new(Kept::read(series, samples, Arc::clone(&self.pool)).await?);
+        Ok(Some(Arc::clone(self.kept.get_or_init(|| read))))
     }
 
     /// Opens a file, once; `None` when the block does not have it.

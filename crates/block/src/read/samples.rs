@@ -17,7 +17,7 @@ use varve_model::TimeRange;
 
 use super::column::{Blobs, ints, longs};
 use super::kept::{SampleRow, SampleTable};
-use super::scan::Found;
+use super::rows::Found;
 use super::source::{Source, batches, from_parquet};
 use crate::schema::{INLINE, SAMPLES, TIMESTAMPS};
 use crate::{BlockError, ChunkKind, EncodedChunk, EncodedSeries, Result, chunk};
@@ -46,14 +46,6 @@ pub(super) struct Vectors {
     bytes: usize,
 }
 
-/// A row whose times may still be in `timestamps.parquet`.
-struct Row {
-    at: usize,
-    chunk: EncodedChunk,
-    /// Id and first of its times, unless inline.
-    shared: Option<(i32, u32)>,
-}
-
 /// The coded parts of a row.
 struct Parts {
     times: Bytes,
@@ -61,15 +53,29 @@ struct Parts {
     starts: Bytes,
 }
 
-/// Series with the chunks of their rows; those without any are left out.
-fn join(found: Vec<Found>, rows: Vec<Row>) -> Vec<EncodedSeries> {
-    let empty = |f: Found| EncodedSeries { labels: f.labels, chunks: Vec::new() };
-    let mut out: Vec<EncodedSeries> = found.into_iter().map(empty).collect();
-    for row in rows {
-        out[row.at].chunks.push(row.chunk);
+/// Series to which the chunks of their rows are added.
+struct Joined(Vec<EncodedSeries>);
+
+impl Joined {
+    fn new(found: Vec<Found>) -> Self {
+        let empty = |f: Found| EncodedSeries { labels: f.labels, chunks: Vec::new() };
+        Self(found.into_iter().map(empty).collect())
     }
-    out.retain(|s| !s.chunks.is_empty());
-    out
+
+    fn push(&mut self, at: usize, chunk: EncodedChunk) {
+        let chunks = &mut self.0[at].chunks;
+        if chunks.is_empty() {
+            // Most series have one row in a block.
+            chunks.reserve_exact(1);
+        }
+        chunks.push(chunk);
+    }
+
+    /// Those that have any.
+    fn finish(mut self) -> Vec<EncodedSeries> {
+        self.0.retain(|s| !s.chunks.is_empty());
+        self.0
+    }
 }
 
 impl Chunks {
@@ -81,9 +87,13 @@ impl Chunks {
         range: TimeRange,
         filter: bool,
     ) -> Result<Vec<EncodedSeries>> {
-        let mut rows = self.rows(&found, range, filter).await?;
-        self.resolve(&mut rows).await?;
-        Ok(join(found, rows))
+        let rows = self.rows(&found, range, filter).await?;
+        let mut shared = self.shared(rows.iter().map(|(_, row, _)| row.ts_id)).await?;
+        let mut out = Joined::new(found);
+        for (at, row, parts) in rows {
+            out.push(at, self.chunk(&row, parts, &mut shared)?);
+        }
+        Ok(out.finish())
     }
 
     /// The same with the rows' places, times and bounds at hand: only the
@@ -111,6 +121,7 @@ impl Chunks {
         if wanted.is_empty() {
             return Ok(Vec::new());
         }
+        let mut shared = self.shared(wanted.iter().map(|(_, row)| row.ts_id)).await?;
         let mut columns = vec!["chunk"];
         let inline = wanted.iter().any(|(_, row)| row.ts_id == INLINE);
         let starts = wanted.iter().any(|(_, row)| row.starts);
@@ -127,7 +138,7 @@ impl Chunks {
                 .build()
                 .map_err(|e| from_parquet(SAMPLES, e))?;
         let mut stream = batches(SAMPLES, stream);
-        let mut out = Vec::with_capacity(wanted.len());
+        let mut out = Joined::new(found);
         let mut rows = wanted.into_iter();
         while let Some(batch) = stream.try_next().await? {
             let blobs =
@@ -136,22 +147,16 @@ impl Chunks {
             let (times, starts) = (blobs("times", inline)?, blobs("starts", starts)?);
             for (i, (at, row)) in (0..batch.num_rows()).zip(rows.by_ref()) {
                 let get = |blobs: &Option<Blobs<'_>>| blobs.as_ref().map(|b| b.get(i));
-                out.push(self.row(
-                    at,
-                    &row,
-                    Parts {
-                        times: get(&times).unwrap_or_default(),
-                        values: values.get(i),
-                        starts: get(&starts).unwrap_or_default(),
-                    },
-                )?);
+                let times = get(&times).unwrap_or_default();
+                let starts = get(&starts).unwrap_or_default();
+                let parts = Parts { times, values: values.get(i), starts };
+                out.push(at, self.chunk(&row, parts, &mut shared)?);
             }
         }
         if rows.next().is_some() {
             return Err(BlockError::corrupt(SAMPLES, "it has fewer rows than it says"));
         }
-        self.resolve(&mut out).await?;
-        Ok(join(found, out))
+        Ok(out.finish())
     }
 
     /// Rows whose coded bytes are about `bytes`.
@@ -163,7 +168,12 @@ impl Chunks {
         (bytes / (size / rows.max(1)).max(1)).clamp(64, 16 << 10)
     }
 
-    async fn rows(&self, found: &[Found], range: TimeRange, filter: bool) -> Result<Vec<Row>> {
+    async fn rows(
+        &self,
+        found: &[Found],
+        range: TimeRange,
+        filter: bool,
+    ) -> Result<Vec<(usize, SampleRow, Parts)>> {
         let ranges: Vec<Range<u64>> =
             found.iter().map(|f| f.row as u64..f.row as u64 + f.rows as u64).collect();
         let positions: HashMap<i64, usize> =
@@ -207,7 +217,7 @@ impl Chunks {
         batch: &RecordBatch,
         positions: &HashMap<i64, usize>,
         range: TimeRange,
-        out: &mut Vec<Row>,
+        out: &mut Vec<(usize, SampleRow, Parts)>,
     ) -> Result<()> {
         let (series, kind) = (longs(SAMPLES, batch, "series")?, ints(SAMPLES, batch, "kind")?);
         let (min, max) = (longs(SAMPLES, batch, "min_time")?, longs(SAMPLES, batch, "max_time")?);
@@ -232,16 +242,15 @@ impl Chunks {
                 starts: false,
             };
             let parts = Parts { times: times.get(i), values: values.get(i), starts: starts.get(i) };
-            let row = self.row(at, &row, parts)?;
-            if row.chunk.overlaps(&range) {
-                out.push(row);
+            if row.overlaps(range) {
+                out.push((at, row, parts));
             }
         }
         Ok(())
     }
 
-    /// A row, checked.
-    fn row(&self, at: usize, row: &SampleRow, parts: Parts) -> Result<Row> {
+    /// The chunk of a row, checked.
+    fn chunk(&self, row: &SampleRow, parts: Parts, shared: &mut Shared) -> Result<EncodedChunk> {
         let bad = |what: &str| {
             BlockError::corrupt(SAMPLES, format!("a row of series {} has {what}", row.series))
         };
@@ -256,47 +265,59 @@ impl Chunks {
             .ok_or_else(|| bad("an impossible count"))?;
         let first = u32::try_from(row.ts_first).map_err(|_| bad("a negative ts_first"))?;
         let Parts { times, values, starts } = parts;
-        let chunk = EncodedChunk {
-            kind,
-            min_time: row.min_time,
-            max_time: row.max_time,
-            count,
-            times,
-            values,
-            starts,
-            term: self.term,
-            index: self.index,
+        let times = match row.ts_id {
+            INLINE => times,
+            // The row's bounds say which of the times are its own.
+            id => shared.times(id, u64::from(first) + u64::from(count))?,
         };
-        Ok(Row { at, chunk, shared: (row.ts_id != INLINE).then_some((row.ts_id, first)) })
+        let (min_time, max_time) = (row.min_time, row.max_time);
+        let (term, index) = (self.term, self.index);
+        Ok(EncodedChunk { kind, min_time, max_time, count, times, values, starts, term, index })
     }
 
-    /// Fills in the times that live in `timestamps.parquet`.
-    async fn resolve(&self, rows: &mut [Row]) -> Result<()> {
-        let ids: BTreeSet<i32> = rows.iter().filter_map(|r| Some(r.shared?.0)).collect();
-        if ids.is_empty() {
-            return Ok(());
-        }
-        let source = self
-            .timestamps
-            .as_ref()
-            .ok_or_else(|| BlockError::corrupt(TIMESTAMPS, "it is missing"))?;
-        let vectors = self.vectors(source, ids).await?;
-        for row in rows {
-            let Some((id, first)) = row.shared else {
-                continue;
-            };
-            let (whole, bytes) = vectors.get(&id).ok_or_else(|| {
-                BlockError::corrupt(TIMESTAMPS, format!("vector {id} is missing"))
-            })?;
-            let end = u64::from(first) + u64::from(row.chunk.count);
-            if end > u64::from(*whole) {
-                let detail = format!("times {first} to {end} of {whole} in vector {id}");
-                return Err(BlockError::corrupt(SAMPLES, detail));
+    /// The vectors with these ids that live in `timestamps.parquet`.
+    async fn shared(&self, ids: impl Iterator<Item = i32>) -> Result<Shared> {
+        let (mut wanted, mut last) = (BTreeSet::new(), INLINE);
+        for id in ids.filter(|id| *id != INLINE) {
+            // Neighbours often share theirs.
+            if id != last {
+                wanted.insert(id);
+                last = id;
             }
-            // The row's bounds say which of the times are its own.
-            row.chunk.times = bytes.clone();
         }
-        Ok(())
+        if wanted.is_empty() {
+            return Ok(Shared::default());
+        }
+        let missing = || BlockError::corrupt(TIMESTAMPS, "it is missing");
+        let source = self.timestamps.as_ref().ok_or_else(missing)?;
+        Ok(Shared { all: self.vectors(source, wanted).await?, last: None })
+    }
+}
+
+/// Vectors that rows share, by id, with their lengths.
+#[derive(Default)]
+struct Shared {
+    all: HashMap<i32, (u32, Bytes)>,
+    /// The one that was asked for last.
+    last: Option<(i32, u32, Bytes)>,
+}
+
+impl Shared {
+    /// Those of a row whose times end at `end` of the vector.
+    fn times(&mut self, id: i32, end: u64) -> Result<Bytes> {
+        let missing = || BlockError::corrupt(TIMESTAMPS, format!("vector {id} is missing"));
+        let (_, whole, bytes) = match self.last.take().filter(|(last, ..)| *last == id) {
+            Some(last) => self.last.insert(last),
+            None => {
+                let (whole, bytes) = self.all.get(&id).ok_or_else(missing)?;
+                self.last.insert((id, *whole, bytes.clone()))
+            }
+        };
+        if end > u64::from(*whole) {
+            let detail = format!("times up to {end} of {whole} in vector {id}");
+            return Err(BlockError::corrupt(SAMPLES, detail));
+        }
+        Ok(bytes.clone())
     }
 }
 

@@ -17,10 +17,11 @@ use parquet::arrow::arrow_reader::{
 };
 use parquet::arrow::async_reader::ParquetRecordBatchStreamBuilder;
 use parquet::file::metadata::ParquetMetaData;
-use varve_model::{Labels, METRIC_NAME, MatchOp, Matcher};
+use varve_model::{METRIC_NAME, MatchOp, Matcher};
 
-use super::column::{Coded, ints, longs};
+use super::column::Coded;
 use super::prune::select_rows;
+use super::rows::{Found, LabelRows, PLACE, Places, Wanted, parse_rest};
 use super::source::{Source, batches, from_parquet};
 use crate::schema::{self, LABEL_PREFIX, MAX_LABEL_COLUMNS, REST, SERIES};
 use crate::{BlockError, Result};
@@ -29,51 +30,6 @@ use crate::{BlockError, Result};
 const BATCH_ROWS: usize = 4096;
 /// Up to so many rows of a row group, all columns are read at once.
 const FEW_ROWS: usize = 64 << 10;
-
-/// The columns that say where a series has its samples.
-const PLACE: [&str; 3] = ["series", "row", "rows"];
-
-/// One series that matched.
-#[derive(Clone, Debug)]
-pub(super) struct Found {
-    /// Its labels, or those that were asked for.
-    pub(super) labels: Labels,
-    /// Its row in `series.parquet`; this and what follows, when asked for.
-    pub(super) series: i64,
-    /// Its first row in `samples.parquet`.
-    pub(super) row: i64,
-    /// How many rows there.
-    pub(super) rows: i32,
-}
-
-/// Which labels of a matching series are built.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Wanted {
-    /// All, and where the series has its samples.
-    All,
-    /// All.
-    Labels,
-    /// None, but where the series has its samples.
-    Place,
-    /// One, each of its values about once.
-    Only(String),
-}
-
-impl Wanted {
-    /// Whether a label is built.
-    fn label(&self, name: &str) -> bool {
-        match self {
-            Self::All | Self::Labels => true,
-            Self::Place => false,
-            Self::Only(only) => only == name,
-        }
-    }
-
-    /// Whether it is told where a series has its samples.
-    fn place(&self) -> bool {
-        matches!(self, Self::All | Self::Place)
-    }
-}
 
 /// The schema to read a `series.parquet` with, from its columns' names.
 pub(super) fn schema_of(metadata: &ParquetMetaData) -> Result<SchemaRef> {
@@ -207,59 +163,22 @@ impl Plan {
     }
 
     /// Builds the labels of those rows of a batch that are to be kept.
-    pub(super) fn build(&self, batch: &RecordBatch, keep: &[bool]) -> Result<Vec<Found>> {
-        let long = |name| longs(SERIES, batch, name);
-        let place = match self.wanted.place() {
-            true => Some((long(PLACE[0])?, long(PLACE[1])?, ints(SERIES, batch, PLACE[2])?)),
-            false => None,
-        };
-        let schema = batch.schema();
-        let mut coded: Vec<(&str, Coded<'_>)> = Vec::new();
-        let mut rest = None;
-        for (field, array) in schema.fields().iter().zip(batch.columns()) {
-            if let Some(name) = field.name().strip_prefix(LABEL_PREFIX) {
-                coded.push((name, Coded::new(SERIES, array)?));
-            } else if field.name() == REST {
-                rest = Some(Coded::new(SERIES, array)?);
-            }
-        }
-        coded.retain(|(name, _)| self.wanted.label(name));
-        if self.wanted == Wanted::Place {
-            rest = None;
-        }
-        coded.sort_unstable_by_key(|(name, _)| *name);
-        let distinct = coded.is_sorted_by(|a, b| a.0 < b.0);
-        let fits = |name: &str| !name.is_empty() && name.len() < 1 << 24;
-        let plain = distinct && coded.iter().all(|(name, _)| fits(name));
-        let only = match self.wanted {
-            Wanted::Only(_) => coded.first().map(|(_, column)| column).or(rest.as_ref()),
-            Wanted::All | Wanted::Labels | Wanted::Place => None,
-        };
+    fn build(&self, batch: &RecordBatch, keep: &[bool]) -> Result<Vec<Found>> {
+        let labels = LabelRows::new(batch, &self.wanted)?;
+        let places = self.wanted.place().then(|| Places::new(batch)).transpose()?;
+        // Of one label, each value is told about once.
+        let only = matches!(self.wanted, Wanted::Only(_)).then(|| labels.only()).flatten();
         let mut told = vec![false; only.map_or(0, |column| column.values.len())];
         let mut out = Vec::new();
         for i in (0..keep.len()).filter(|i| keep[*i]) {
             if only.is_some_and(|c| std::mem::replace(&mut told[c.keys[i] as usize], true)) {
                 continue;
             }
-            let others = match &rest {
-                Some(rest) => parse_rest(rest.binary(rest.keys[i]))?,
-                None => Labels::empty(),
-            };
-            let own = coded.iter().map(|(name, column)| (*name, column.text(column.keys[i])));
-            let own = own.filter(|(_, value)| !value.is_empty());
-            let short = |(_, value): (&str, &str)| value.len() < 1 << 24;
-            let labels = if plain && others.is_empty() && own.clone().all(short) {
-                Labels::from_sorted(own)
-            } else {
-                let pairs = own.chain(others.iter().filter(|(name, _)| self.wanted.label(name)));
-                Labels::from_pairs(pairs).map_err(|e| BlockError::corrupt(SERIES, e))?
-            };
-            let (series, row, rows) = place.map_or((0, 0, 0), |(s, r, n)| (s[i], r[i], n[i]));
-            if row < 0 || rows < 0 {
-                let detail = format!("series {series} has {rows} rows at {row}");
-                return Err(BlockError::corrupt(SERIES, detail));
-            }
-            out.push(Found { labels, series, row, rows });
+            let labels = labels.build(i)?;
+            out.push(match &places {
+                Some(places) => places.found(i, labels)?,
+                None => Found { labels, series: 0, row: 0, rows: 0 },
+            });
         }
         Ok(out)
     }
@@ -333,12 +252,4 @@ impl Test {
         let value = coded.text(key);
         Ok(self.matchers.iter().all(|m| m.matches(value)))
     }
-}
-
-/// The labels that `rest` holds.
-pub(super) fn parse_rest(bytes: &[u8]) -> Result<Labels> {
-    if bytes.is_empty() {
-        return Ok(Labels::empty());
-    }
-    Labels::from_bytes(bytes).map_err(|e| BlockError::corrupt(SERIES, e))
 }

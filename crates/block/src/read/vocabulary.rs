@@ -13,7 +13,7 @@ use varve_model::Matcher;
 
 use super::column::{Coded, column};
 use super::prune::select_rows;
-use super::scan::parse_rest;
+use super::rows::parse_rest;
 use super::source::{Source, batches, from_parquet};
 use crate::schema::{LABEL_PREFIX, LABELS, REST, SERIES};
 use crate::{BlockError, Result};

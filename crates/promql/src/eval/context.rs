@@ -12,6 +12,7 @@ use super::ledger::Ledger;
 use super::meter::Meter;
 use super::row::{Batch, Row};
 use super::tally::{Counts, Tally};
+use super::work::Workers;
 use crate::annotations::{Annotation, Annotations};
 use crate::engine::{Cancel, EngineError, EngineOptions, Query};
 use crate::explain::Cost;
@@ -22,6 +23,7 @@ use crate::value::QueryStats;
 /// The surroundings of one query.
 pub(crate) struct Context<'a> {
     pub(crate) options: &'a EngineOptions,
+    pub(crate) workers: &'a Workers,
     pub(crate) source: Arc<dyn SeriesSource>,
     pub(crate) ledger: Arc<Ledger>,
     pub(crate) cancel: Cancel,
@@ -88,7 +90,7 @@ impl Drop for Hold {
 impl<'a> Context<'a> {
     /// The surroundings of a query that begins.
     pub(crate) fn new(
-        options: &'a EngineOptions,
+        (options, workers): (&'a EngineOptions, &'a Workers),
         source: Arc<dyn SeriesSource>,
         budget: Arc<dyn MemoryBudget>,
         cancel: Cancel,
@@ -100,6 +102,7 @@ impl<'a> Context<'a> {
         let meters = query.analyze.then(|| plan.parts.iter().map(|_| Meter::default()).collect());
         Self {
             options,
+            workers,
             source,
             ledger,
             cancel,

@@ -6,6 +6,7 @@
 //! same step (set operators, `topk`, …).
 
 mod aggregate;
+mod ahead;
 mod binary;
 mod context;
 pub(crate) mod date;
@@ -37,6 +38,7 @@ use self::functions::{absent, date as date_functions, histograms, labels, map, s
 use self::row::{Batch, Row};
 use self::select::Take;
 use self::stream::{BatchStream, gather};
+pub(crate) use self::work::Workers;
 use crate::annotations::Severity;
 use crate::ast::Expr;
 use crate::engine::{Cancel, EngineError, EngineOptions, Query};
@@ -47,7 +49,7 @@ use crate::value::QueryOutput;
 
 /// Evaluates one parsed query.
 pub(crate) async fn run(
-    options: &EngineOptions,
+    (options, workers): (&EngineOptions, &Workers),
     query: &Query,
     expr: &Expr,
     source: Arc<dyn SeriesSource>,
@@ -59,7 +61,8 @@ pub(crate) async fn run(
         true => Some(Estimates::ask(&plan, &source).await?),
         false => None,
     };
-    let ctx = Context::new(options, source, budget, cancel, (query, &plan));
+    let ctx = Context::new((options, workers), source, budget, cancel, (query, &plan));
+    ahead::begin(&ctx, &plan);
     let value = result::value(&ctx, query, &plan.root).await?;
     let annotations = ctx.take_annotations();
     let show = |estimates: &Estimates| {

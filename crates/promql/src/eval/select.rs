@@ -82,24 +82,45 @@ fn fetch<'a>(
     stream.map(|b| b.map_err(EngineError::from)).boxed()
 }
 
+/// Finds the newest sample for one step after another.
+#[derive(Default)]
+struct Cursor {
+    /// Samples that the last step saw.
+    seen: usize,
+    /// How many of them the step before did not see.
+    stride: usize,
+}
+
+impl Cursor {
+    /// The newest sample up to `at`, which is not before that of the last call.
+    fn newest(&mut self, times: &[i64], at: i64) -> Option<(i64, usize)> {
+        // Scrapes and steps are regular: most steps go as far as the last one.
+        let likely = self.seen + self.stride;
+        let before = self.seen;
+        if likely > before && times.get(likely - 1).is_some_and(|t| *t <= at) {
+            self.seen = likely;
+        }
+        while times.get(self.seen).is_some_and(|t| *t <= at) {
+            self.seen += 1;
+        }
+        self.stride = self.seen - before;
+        let newest = self.seen.checked_sub(1)?;
+        Some((times[newest], newest))
+    }
+}
+
 /// One series on the grid.
 fn row(grid: Grid, select: &Select, series: &Series, take: Take) -> Row {
     let mut row = Row::empty(series.labels.clone(), grid.steps);
     let (floats, histograms) = (&series.floats, &series.histograms);
-    let (mut next_float, mut next_histogram) = (0, 0);
+    let (mut next_float, mut next_histogram) = (Cursor::default(), Cursor::default());
     // The histogram seen last, already with float counts.
     let mut seen: Option<(usize, Arc<Histogram>)> = None;
     for step in 0..grid.steps {
         let at = select.lookup.of(grid.time(step));
         let oldest = at.saturating_sub(select.lookback);
-        while next_float < floats.len() && floats.times[next_float] <= at {
-            next_float += 1;
-        }
-        while next_histogram < histograms.len() && histograms.times[next_histogram] <= at {
-            next_histogram += 1;
-        }
-        let float = next_float.checked_sub(1).map(|i| (floats.times[i], i));
-        let histogram = next_histogram.checked_sub(1).map(|i| (histograms.times[i], i));
+        let float = next_float.newest(&floats.times, at);
+        let histogram = next_histogram.newest(&histograms.times, at);
         // The newer of the two is seen, and hides the other even when it is
         // too old or stale.
         let is_float = float.map(|f| f.0) > histogram.map(|h| h.0);

@@ -1,20 +1,39 @@
-//! Work on several batches at once, on threads that live as long as it takes.
-//!
-//! Batches are large enough (tens of thousands of samples) that starting a
-//! thread for some of them costs little, and nothing outlives the poll.
+//! Work on several batches at once: on the query's own thread, and on those
+//! that all queries of an engine share, as far as they are free.
 
-use std::panic::resume_unwind;
 use std::sync::{Mutex, PoisonError};
 
 use futures::StreamExt;
 use futures::stream::{self, BoxStream};
+use rayon_core::{ThreadPool, ThreadPoolBuilder};
 
 use super::context::Context;
 use crate::engine::EngineError;
 
-/// Batches that are worked on in one go, a thread: enough that a slow one does
-/// not leave the others idle for long.
-const EACH: usize = 4;
+/// Batches that are worked on in one go, a thread: enough that threads seldom
+/// wait for each other, and few enough that what comes of them is held.
+const EACH: usize = 16;
+
+/// The threads that the queries of an engine share.
+#[derive(Debug)]
+pub(crate) struct Workers {
+    pool: Option<ThreadPool>,
+    /// Threads that one query may use, its own included.
+    threads: usize,
+}
+
+impl Workers {
+    /// So many that a query may use `threads`, its own included. Where the
+    /// system gives none, every query works alone.
+    pub(crate) fn new(threads: usize) -> Self {
+        let others = threads.saturating_sub(1);
+        let builder = ThreadPoolBuilder::new().num_threads(others);
+        let build = |b: ThreadPoolBuilder| b.thread_name(|i| format!("query-{i}")).build().ok();
+        let pool = (others > 0).then(|| build(builder)).flatten();
+        let threads = if pool.is_some() { threads } else { 1 };
+        Self { pool, threads }
+    }
+}
 
 /// Does `work` on each batch of a stream, and passes on what comes of it in
 /// the same order. Batches that are ready at the same time are shared among
@@ -24,48 +43,43 @@ pub(crate) fn spread<'a, T: Send + 'a, R: Send + 'a>(
     batches: BoxStream<'a, Result<T, EngineError>>,
     work: impl Fn(T) -> Result<R, EngineError> + Send + Sync + 'a,
 ) -> BoxStream<'a, Result<R, EngineError>> {
-    let threads = ctx.options.threads.max(1);
+    let workers = ctx.workers;
     let work = move |batch: Result<T, EngineError>| {
         ctx.check()?;
         work(batch?)
     };
-    if threads == 1 {
+    if workers.threads == 1 {
         return batches.map(work).boxed();
     }
-    let some = batches.ready_chunks(threads * EACH);
-    some.flat_map(move |some| stream::iter(at_once(threads, some, &work))).boxed()
+    let some = batches.ready_chunks(workers.threads * EACH);
+    some.flat_map(move |some| stream::iter(at_once(workers, some, &work))).boxed()
 }
 
 /// `work` on each item, in order.
 fn at_once<T: Send, R: Send>(
-    threads: usize,
+    workers: &Workers,
     items: Vec<T>,
     work: &(impl Fn(T) -> R + Sync),
 ) -> Vec<R> {
-    let threads = threads.min(items.len());
-    if threads < 2 {
+    let threads = workers.threads.min(items.len());
+    let Some(pool) = workers.pool.as_ref().filter(|_| threads > 1) else {
         return items.into_iter().map(work).collect();
-    }
+    };
     let left = Mutex::new(items.into_iter().enumerate());
     let next = || left.lock().unwrap_or_else(PoisonError::into_inner).next();
+    let done = Mutex::new(Vec::new());
     let take = || {
-        let mut done = Vec::new();
+        let mut own = Vec::new();
         while let Some((place, item)) = next() {
-            done.push((place, work(item)));
+            own.push((place, work(item)));
         }
-        done
+        done.lock().unwrap_or_else(PoisonError::into_inner).extend(own);
     };
-    let mut done = std::thread::scope(|scope| {
-        let others: Vec<_> = (1..threads).map(|_| scope.spawn(take)).collect();
-        let mut done = take();
-        for other in others {
-            match other.join() {
-                Ok(some) => done.extend(some),
-                Err(panic) => resume_unwind(panic),
-            }
-        }
-        done
+    pool.in_place_scope(|scope| {
+        (1..threads).for_each(|_| scope.spawn(|_| take()));
+        take();
     });
+    let mut done = done.into_inner().unwrap_or_else(PoisonError::into_inner);
     done.sort_unstable_by_key(|(place, _)| *place);
     done.into_iter().map(|(_, result)| result).collect()
 }
@@ -76,11 +90,19 @@ mod tests {
 
     #[test]
     fn results_come_in_order_from_any_number_of_threads() {
-        for threads in [1, 2, 3, 8] {
+        for threads in [0, 1, 2, 3, 8] {
+            let workers = Workers::new(threads);
             for items in [0, 1, 2, 50] {
-                let done = at_once(threads, (0..items).collect(), &|i| i * 2);
+                let done = at_once(&workers, (0..items).collect(), &|i| i * 2);
                 assert_eq!(done, (0..items).map(|i| i * 2).collect::<Vec<_>>());
             }
         }
+    }
+
+    #[test]
+    #[should_panic(expected = "the work panics")]
+    fn a_panic_on_any_thread_is_the_query_s() {
+        let work = |i: usize| assert!(i < 40, "the work panics");
+        at_once(&Workers::new(3), (0..50).collect(), &work);
     }
 }
