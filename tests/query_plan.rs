@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 use varve_tests::client::{Client, V1};
-use varve_tests::flood::long;
+use varve_tests::flood::{long, noise, wide};
 use varve_tests::http::get;
 use varve_tests::traffic::T0;
 use varve_tests::varve::Varve;
@@ -30,14 +30,47 @@ fn estimates_come_from_indexes_and_measures_from_the_evaluation() {
     assert_eq!((late.status, &late.json()["errorType"]), (503, &"timeout".into()), "{}", late.body);
 }
 
+/// A selector that needs more than may be read ahead is read when its turn
+/// comes, as if nothing had been.
+#[test]
+fn later_selectors_are_read_ahead_within_a_bound() {
+    let dir = tempfile::tempdir().expect("make a folder");
+    // A sixteenth: 64 KiB.
+    let config = "querier: {reads: {max_memory_per_query: 1MiB}}\n";
+    let varve = Varve::new(BINARY, "varve", dir.path()).config(config).started();
+    let client = Client::new("anonymous", std::time::Duration::from_secs(60));
+    for (metric, series, bytes) in [("small", 2, 10), ("large", 60, 2000)] {
+        let body = wide(metric, &noise(series, bytes), (T0, 1.0));
+        let answer = client.write(&varve.write_url(), V1, body);
+        assert_eq!(answer.status / 100, 2, "{}", answer.body);
+    }
+    for (query, twice) in [
+        ("count(small) + count(large)", true),
+        ("count(large) + count(small)", false),
+        ("count(small) + count(small offset 1s) * 30", false),
+        ("count(large) + (count(large) - count(large)) + 2", false),
+    ] {
+        let data = analyzed(&varve, query, T0 / 1000 + 2);
+        assert_eq!(data["result"][0]["value"][1], "62", "{query}");
+        let selectors = if query.matches("large").count() == 3 { 1 } else { 2 };
+        let requests = sum(&data["analysis"], "requests");
+        assert_eq!(requests, selectors + u64::from(twice), "{query}: {data:#}");
+    }
+}
+
+/// The data of an instant query, and what its parts cost.
+fn analyzed(varve: &Varve, query: &str, time: i64) -> Value {
+    let time = time.to_string();
+    let params = [("query", query), ("time", &time), ("analyze", "true")];
+    let answer = get(&varve.url("/api/v1/query"), &params);
+    assert_eq!(answer.status, 200, "{query}: {}", answer.body);
+    answer.json()["data"].take()
+}
+
 /// Selectors that ask for the same share one read.
 fn read_once(varve: &Varve) {
     let requests = |query: &str| {
-        let time = (T0 / 1000 + SAMPLES as i64).to_string();
-        let params = [("query", query), ("time", &time), ("analyze", "true")];
-        let answer = get(&varve.url("/api/v1/query"), &params);
-        assert_eq!(answer.status, 200, "{query}: {}", answer.body);
-        let data = answer.json()["data"].take();
+        let data = analyzed(varve, query, T0 / 1000 + SAMPLES as i64);
         assert_eq!(data["result"].as_array().map(Vec::len), Some(SERIES), "{query}");
         sum(&data["analysis"], "requests")
     };

@@ -89,6 +89,10 @@ impl Gathered {
         places.iter().map(|(part, at)| &self.parts[*part as usize][*at as usize])
     }
 
+    fn labels(&self, series: usize) -> Option<&Labels> {
+        self.coded(series).next().map(|one| &one.labels)
+    }
+
     fn chunks(&self, series: usize) -> impl Iterator<Item = &EncodedChunk> + Clone {
         self.coded(series).flat_map(|one| &one.chunks)
     }
@@ -100,15 +104,18 @@ impl Gathered {
         range: TimeRange,
         budget: &Arc<dyn MemoryBudget>,
     ) -> Result<Decoded, QueryError> {
-        let mut charge = Charge::take(budget, 0)?;
+        // Charged before it is allocated: 16 bytes a sample, 24 with start timestamps.
+        let count: usize =
+            some.clone().flat_map(|s| self.chunks(s)).map(|c| c.count as usize).sum();
+        let labels: usize = some.clone().map(|s| self.labels(s).map_or(0, Labels::memory)).sum();
+        let mut charge = Charge::take(budget, 24 * count + labels)?;
         let (mut out, mut merger) = (Vec::with_capacity(some.len()), Merger::default());
         for series in some {
-            let labels = self.coded(series).next().map_or_else(Labels::empty, |s| s.labels.clone());
-            // Charged before it is allocated: 16 bytes a sample, 24 with start timestamps.
-            let count: usize = self.chunks(series).map(|c| c.count as usize).sum();
-            charge.grow(24 * count + labels.memory())?;
+            let labels = self.labels(series).cloned().unwrap_or_default();
             let (floats, histograms) = merger.merge(self.chunks(series), range)?;
-            charge.grow(histograms.memory())?;
+            if !histograms.is_empty() {
+                charge.grow(histograms.memory())?;
+            }
             if !floats.is_empty() || !histograms.is_empty() {
                 out.push(Series { labels, floats, histograms });
             }

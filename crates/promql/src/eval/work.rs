@@ -10,9 +10,10 @@ use rayon_core::{ThreadPool, ThreadPoolBuilder};
 use super::context::Context;
 use crate::engine::EngineError;
 
-/// Batches that are worked on in one go, a thread: enough that threads seldom
-/// wait for each other, and few enough that what comes of them is held.
-const EACH: usize = 16;
+/// Batches that are worked on in one go: some a thread, and enough that threads
+/// seldom wait for each other. What comes of them is held together.
+const EACH: usize = 4;
+const AT_LEAST: usize = 32;
 
 /// The threads that the queries of an engine share.
 #[derive(Debug)]
@@ -51,7 +52,7 @@ pub(crate) fn spread<'a, T: Send + 'a, R: Send + 'a>(
     if workers.threads == 1 {
         return batches.map(work).boxed();
     }
-    let some = batches.ready_chunks(workers.threads * EACH);
+    let some = batches.ready_chunks((workers.threads * EACH).max(AT_LEAST));
     some.flat_map(move |some| stream::iter(at_once(workers, some, &work))).boxed()
 }
 
