@@ -6,6 +6,7 @@ mod histogram;
 use std::fmt::Write;
 
 use varve_model::{Labels, Series};
+use varve_promql::number::fixed;
 use varve_promql::value::{InstantSample, Value};
 
 use histogram::push_histogram;
@@ -182,7 +183,7 @@ pub(crate) fn push_sample(out: &mut String, sample: &InstantSample) {
 /// Appends a string with its time.
 pub(crate) fn push_text(out: &mut String, ms: i64, text: &[u8]) {
     out.push('[');
-    push_number(out, ms as f64 / 1000.0);
+    out.push_str(&fixed(ms as f64 / 1000.0));
     out.push(',');
     push_string(out, &String::from_utf8_lossy(text));
     out.push(']');
@@ -192,21 +193,16 @@ pub(crate) fn push_text(out: &mut String, ms: i64, text: &[u8]) {
 /// time without zeros at its end.
 pub(crate) fn push_scalar(out: &mut String, ms: i64, v: f64) {
     out.push('[');
-    push_number(out, ms as f64 / 1000.0);
+    out.push_str(&fixed(ms as f64 / 1000.0));
     out.push(',');
     if v.is_finite() {
         out.push('"');
-        push_number(out, v);
+        out.push_str(&fixed(v));
         out.push('"');
     } else {
         push_float(out, v);
     }
     out.push(']');
-}
-
-fn push_number(out: &mut String, v: f64) {
-    // Writing to a String cannot fail.
-    let _ = write!(out, "{v}");
 }
 
 /// Appends one series of a matrix.
@@ -309,6 +305,7 @@ mod tests {
         for (ms, v, want) in [
             (500, 1e21, "[0.5,\"1000000000000000000000\"]"),
             (1_795_214_400_250, 1e-7, "[1795214400.25,\"0.0000001\"]"),
+            (0, 146_950_871_375_544.0 + 0.625, "[0,\"146950871375544.62\"]"),
             (-1000, f64::NEG_INFINITY, "[-1,\"-Inf\"]"),
         ] {
             let mut out = String::new();

@@ -10,7 +10,7 @@ pub mod engine;
 mod eval;
 pub mod explain;
 pub mod functions;
-mod number;
+pub mod number;
 pub mod order;
 pub mod parse;
 mod plan;

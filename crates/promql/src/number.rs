@@ -31,7 +31,7 @@ pub(crate) fn general_digits(v: f64, digits: usize) -> String {
 }
 
 /// Go's `FormatFloat(v, 'f', -1, 64)`: the shortest digits, never an exponent.
-pub(crate) fn fixed(v: f64) -> String {
+pub fn fixed(v: f64) -> String {
     match special(v) {
         Some(text) => text.to_owned(),
         None => layout(&shortest(v), i32::MIN..i32::MAX),

@@ -25,7 +25,8 @@ pub struct SelectPart {
 /// Whoever of this process holds series.
 #[async_trait]
 pub trait Near: Send + Sync {
-    /// What the call `Store.Select` answers, with at least one part.
+    /// What the call `Store.Select` answers; of a head at least one part, which
+    /// says what was released.
     ///
     /// # Errors
     /// As the call: here when the read cannot begin, in place of a part when
