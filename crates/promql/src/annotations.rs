@@ -273,6 +273,13 @@ impl Annotation {
         Self { by: Some(part), ..self }
     }
 
+    /// The same, said so many bytes further on in the query.
+    pub(crate) fn moved(self, by: i64) -> Self {
+        let to = |at: u32| u32::try_from(i64::from(at).saturating_add(by)).unwrap_or(at);
+        let span = |Span { start, end }| Span { start: to(start), end: to(end) };
+        Self { span: span(self.span), by: self.by.map(span), ..self }
+    }
+
     /// The parts of a query in the order in which Prometheus evaluates them:
     /// operands from left to right, then what they are operands of.
     fn turn(&self) -> (u32, Reverse<u32>) {
@@ -353,6 +360,11 @@ impl Annotations {
         for annotation in other.0.into_values() {
             self.add(annotation);
         }
+    }
+
+    /// All of them, in order of text.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Annotation> {
+        self.0.values()
     }
 
     /// Whether there are none.

@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use smallvec::SmallVec;
 use varve_model::{ErrorKind, TimeRange};
@@ -12,28 +12,35 @@ use super::ledger::Ledger;
 use super::meter::Meter;
 use super::row::{Batch, Row};
 use super::tally::{Counts, Tally};
+use super::twins::{Said, Twins};
 use super::work::Workers;
 use crate::annotations::{Annotation, Annotations};
 use crate::engine::{Cancel, EngineError, EngineOptions, Query};
 use crate::explain::Cost;
-use crate::plan::{Leaf, PartId, Plan, ScopeId};
+use crate::plan::{Leaf, PartId, Plan, ScopeId, Twin, TwinId};
 use crate::source::{MemoryBudget, Reads, SeriesSource};
 use crate::value::QueryStats;
 
-/// The surroundings of one query.
+/// The surroundings of one query, or of a part of it that has twins.
+#[derive(Clone)]
 pub(crate) struct Context<'a> {
     pub(crate) options: &'a EngineOptions,
     pub(crate) workers: &'a Workers,
     pub(crate) source: Arc<dyn SeriesSource>,
     pub(crate) ledger: Arc<Ledger>,
     pub(crate) cancel: Cancel,
-    annotations: Mutex<Annotations>,
+    pub(super) twins: Arc<Twins>,
+    annotations: Arc<Mutex<Annotations>>,
     counters: Arc<Counters>,
-    tally: Tally,
+    tally: Arc<Tally>,
     /// How many selectors read the same as a part's, where that is more than it.
-    uses: HashMap<PartId, usize>,
+    uses: Arc<HashMap<PartId, usize>>,
     /// One a part, when parts are measured.
-    meters: Option<Vec<Meter>>,
+    meters: Option<Arc<[Meter]>>,
+    /// What the part says and counts, and those that it is within.
+    said: Vec<Arc<Mutex<Said>>>,
+    /// The surroundings of the twins that are evaluated in these.
+    within: HashMap<PartId, (TwinId, Self)>,
 }
 
 #[derive(Debug, Default)]
@@ -96,22 +103,50 @@ impl<'a> Context<'a> {
         cancel: Cancel,
         (query, plan): (&Query, &Plan),
     ) -> Self {
-        let (annotations, counters) = (Mutex::default(), Arc::default());
-        let ledger = Ledger::new(budget, &query.text, plan);
-        let tally = Tally::new(plan.scopes.len());
-        let meters = query.analyze.then(|| plan.parts.iter().map(|_| Meter::default()).collect());
-        Self {
+        let twins = plan.twins(&query.text);
+        let whole = Self {
             options,
             workers,
             source,
-            ledger,
+            ledger: Ledger::new(budget, &query.text, plan),
             cancel,
-            annotations,
-            counters,
-            tally,
-            uses: uses(plan),
-            meters,
-        }
+            twins: Arc::new(Twins::new(&twins.sizes)),
+            annotations: Arc::default(),
+            counters: Arc::default(),
+            tally: Arc::new(Tally::new(plan.scopes.len())),
+            uses: Arc::new(uses(plan)),
+            meters: query.analyze.then(|| plan.parts.iter().map(|_| Meter::default()).collect()),
+            said: Vec::new(),
+            within: HashMap::new(),
+        };
+        whole.around(&twins.all)
+    }
+
+    /// The same around these twins.
+    fn around(self, twins: &[Twin]) -> Self {
+        let within = |twin: &Twin| {
+            let mut inner = self.clone();
+            inner.said.push(Arc::default());
+            (twin.part, (twin.id, inner.around(&twin.within)))
+        };
+        let within = twins.iter().map(within).collect();
+        Self { within, ..self }
+    }
+
+    /// The number of a part's twins, and what it is evaluated in if it is the
+    /// first of them.
+    pub(super) fn twin(&self, part: PartId) -> Option<(TwinId, &Self)> {
+        self.within.get(&part).map(|(id, within)| (*id, within))
+    }
+
+    /// What was said and counted in here, by the part that begins at `at`.
+    pub(super) fn take_said(&self, at: u32) -> Said {
+        let said = self.said.last().map(|said| std::mem::take(&mut *locked(said)));
+        said.unwrap_or_default().at(at)
+    }
+
+    fn each_said(&self, say: impl Fn(&mut Said)) {
+        self.said.iter().for_each(|said| say(&mut locked(said)));
     }
 
     /// What measures a part, when parts are measured.
@@ -136,12 +171,13 @@ impl<'a> Context<'a> {
 
     /// Says something about the answer.
     pub(crate) fn annotate(&self, annotation: Annotation) {
-        self.annotations.lock().unwrap_or_else(PoisonError::into_inner).add(annotation);
+        self.each_said(|said| said.annotate(annotation.clone()));
+        locked(&self.annotations).add(annotation);
     }
 
     /// All that was said.
     pub(crate) fn take_annotations(&self) -> Annotations {
-        std::mem::take(&mut *self.annotations.lock().unwrap_or_else(PoisonError::into_inner))
+        std::mem::take(&mut *locked(&self.annotations))
     }
 
     /// Counts what a part's selector has read.
@@ -154,6 +190,7 @@ impl<'a> Context<'a> {
 
     /// Counts samples of a grid.
     pub(crate) fn count(&self, scope: ScopeId, counts: &Counts) -> Result<(), EngineError> {
+        self.each_said(|said| said.count(scope, counts));
         self.tally.add(self, scope, counts)
     }
 
@@ -219,6 +256,10 @@ impl<'a> Context<'a> {
     pub(crate) fn check(&self) -> Result<(), EngineError> {
         self.cancel.check()
     }
+}
+
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// How many selectors read the same, by the parts of those that are not alone.

@@ -5,6 +5,7 @@
 //! From there on up, series are counted as if no two became one, except where
 //! an operator leaves one series at most.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use futures::future::try_join_all;
@@ -51,14 +52,24 @@ impl Estimates {
 
 /// A plan that is being shown.
 pub(crate) struct Show<'a> {
-    pub(crate) text: &'a str,
-    pub(crate) plan: &'a Plan,
-    pub(crate) estimates: &'a Estimates,
+    text: &'a str,
+    plan: &'a Plan,
+    estimates: &'a Estimates,
     /// The evaluation, when there was one.
-    pub(crate) measured: Option<&'a Context<'a>>,
+    measured: Option<&'a Context<'a>>,
+    /// Parts that hand on what came of another one.
+    repeated: HashSet<PartId>,
 }
 
-impl Show<'_> {
+impl<'a> Show<'a> {
+    pub(crate) fn new(
+        (text, plan): (&'a str, &'a Plan),
+        estimates: &'a Estimates,
+        measured: Option<&'a Context<'a>>,
+    ) -> Self {
+        Self { text, plan, estimates, measured, repeated: plan.twins(text).repeated() }
+    }
+
     /// The whole plan.
     pub(crate) fn root(&self) -> PlanNode {
         self.node(&self.plan.root)
@@ -70,31 +81,31 @@ impl Show<'_> {
             Input::Range(source) => self.range(source, node.grid),
         };
         let parts: Vec<PlanNode> = node.inputs().into_iter().map(of).collect();
-        let series = series_at_most(node, &parts);
-        self.part((node.part, node.span), node.grid.steps, series, parts)
+        let (read, steps) = (self.estimates.0[node.part], node.grid.steps);
+        let series = read.map_or_else(|| series_at_most(node, &parts), |read| read.series);
+        let (read, parts) = match self.repeated.contains(&node.part) {
+            true => (None, Vec::new()),
+            false => (read, parts),
+        };
+        let cost = Self::cost(read, series, steps, &parts);
+        self.part((node.part, node.span), steps, cost, parts)
     }
 
     fn range(&self, source: &RangeSource, grid: Grid) -> PlanNode {
         let parts: Vec<PlanNode> =
             source.subquery().map(|node| self.node(node)).into_iter().collect();
-        let (series, span) = (most(&parts), self.plan.parts[source.part].span);
-        self.part((source.part, span), grid.steps, series, parts)
+        let (read, span) = (self.estimates.0[source.part], self.plan.parts[source.part].span);
+        let series = read.map_or_else(|| most(&parts), |read| read.series);
+        let cost = Self::cost(read, series, grid.steps, &parts);
+        self.part((source.part, span), grid.steps, cost, parts)
     }
 
-    fn part(
-        &self,
-        (part, span): (PartId, Span),
-        steps: usize,
-        series: u64,
-        parts: Vec<PlanNode>,
-    ) -> PlanNode {
+    /// What a part costs that passes on so many series.
+    fn cost(read: Option<Estimate>, series: u64, steps: usize, parts: &[PlanNode]) -> Cost {
         let within: f64 = parts.iter().map(|p| p.estimated.seconds).sum();
-        let read = self.estimates.0[part];
-        let Estimate { series, samples, bytes, requests } = read.unwrap_or_else(|| {
-            let samples = series.saturating_mul(steps as u64);
-            Estimate { series, samples, bytes: 0, requests: 0 }
-        });
         let cells = series.saturating_mul(steps as u64);
+        let Estimate { samples, bytes, requests, .. } =
+            read.unwrap_or(Estimate { series, samples: cells, bytes: 0, requests: 0 });
         let of_samples = if read.is_some() { samples } else { 0 };
         let memory = bytes
             .saturating_add(of_samples.saturating_mul(SAMPLE_BYTES))
@@ -102,8 +113,21 @@ impl Show<'_> {
             .saturating_add(series.saturating_mul(LABELS_BYTES));
         let nanos = of_samples as f64 * SAMPLE_NANOS + cells as f64 * CELL_NANOS;
         let seconds = within + nanos / 1e9;
+        Cost { series, samples, bytes, requests, memory, seconds }
+    }
+
+    fn part(
+        &self,
+        (part, span): (PartId, Span),
+        steps: usize,
+        estimated: Cost,
+        parts: Vec<PlanNode>,
+    ) -> PlanNode {
         PlanNode {
-            operator: self.plan.parts[part].operator,
+            operator: match self.repeated.contains(&part) {
+                true => "again",
+                false => self.plan.parts[part].operator,
+            },
             span,
             text: self
                 .text
@@ -111,7 +135,7 @@ impl Show<'_> {
                 .unwrap_or_default()
                 .to_owned(),
             steps,
-            estimated: Cost { series, samples, bytes, requests, memory, seconds },
+            estimated,
             measured: self.measured.and_then(|ctx| ctx.cost(part)),
             parts,
         }

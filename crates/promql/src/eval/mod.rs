@@ -26,6 +26,7 @@ mod select;
 mod smooth;
 mod stream;
 mod tally;
+mod twins;
 mod work;
 
 use std::sync::Arc;
@@ -65,9 +66,8 @@ pub(crate) async fn run(
     ahead::begin(&ctx, &plan);
     let value = result::value(&ctx, query, &plan.root).await?;
     let annotations = ctx.take_annotations();
-    let show = |estimates: &Estimates| {
-        Show { text: &query.text, plan: &plan, estimates, measured: Some(&ctx) }.root()
-    };
+    let text = &query.text;
+    let show = |estimates: &Estimates| Show::new((text, &plan), estimates, Some(&ctx)).root();
     Ok(QueryOutput {
         value,
         plan: estimates.as_ref().map(show),
@@ -86,7 +86,7 @@ pub(crate) async fn explain(
 ) -> Result<PlanNode, EngineError> {
     let plan = crate::plan::plan(options, query, expr)?;
     let estimates = Estimates::ask(&plan, source).await?;
-    Ok(Show { text: &query.text, plan: &plan, estimates: &estimates, measured: None }.root())
+    Ok(Show::new((&query.text, &plan), &estimates, None).root())
 }
 
 /// Evaluates a vector. What a batch of it holds is the node's.
@@ -95,7 +95,11 @@ pub(crate) fn vector<'a>(ctx: &'a Context<'a>, node: &'a Node) -> BatchStream<'a
         batch.hold.assign(node.part);
         batch
     };
-    let batches = batches(ctx, node).map_ok(owned).boxed();
+    let batches = match ctx.twin(node.part) {
+        Some(twin) => twins::rows(ctx, node, twin),
+        None => batches(ctx, node),
+    };
+    let batches = batches.map_ok(owned).boxed();
     let Some(meter) = ctx.meter(node.part) else { return batches };
     // What a selector reads is counted where it reads it.
     let passed_on = node.selector().is_none() && !matches!(node.op, Op::Info(_));

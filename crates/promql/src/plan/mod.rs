@@ -13,11 +13,13 @@ mod invariant;
 mod leaves;
 mod scope;
 mod time;
+mod twins;
 
 pub(crate) use build::{changes_schema, plan};
 pub(crate) use inputs::Input;
 pub(crate) use leaves::Leaf;
 pub(crate) use scope::{Kind as ScopeKind, Scope};
+pub(crate) use twins::{Twin, TwinId};
 
 use varve_model::{Labels, Matcher, TimeRange};
 

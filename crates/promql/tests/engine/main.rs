@@ -8,3 +8,4 @@ mod layout;
 mod limits;
 mod names;
 mod store;
+mod twins;
