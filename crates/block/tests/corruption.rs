@@ -37,6 +37,8 @@ impl BlockFiles for MemFiles {
 struct Answers {
     samples: Vec<Series>,
     some: Vec<Series>,
+    /// Asked last: through what is kept of the block.
+    again: Vec<Series>,
     series: Vec<Labels>,
     names: Vec<String>,
     values: Vec<String>,
@@ -50,6 +52,7 @@ type Asked<T> = varve_block::Result<T>;
 struct Results {
     samples: Asked<Vec<Series>>,
     some: Asked<Vec<Series>>,
+    again: Asked<Vec<Series>>,
     series: Asked<Vec<Labels>>,
     names: Asked<Vec<String>>,
     values: Asked<Vec<String>>,
@@ -65,6 +68,7 @@ fn ask(entry: &BlockEntry, files: &BTreeMap<String, Vec<u8>>) -> Results {
     Results {
         samples: answer(&reader, &[], TimeRange::ALL),
         some: answer(&reader, &one, late),
+        again: answer(&reader, &[], TimeRange::ALL),
         series: series.map(|batches| batches.into_iter().flatten().collect()),
         names: run(reader.label_names(Vec::new(), 0)),
         values: run(reader.label_values("case", Vec::new(), 0)),
@@ -78,6 +82,7 @@ impl Results {
         Ok(Answers {
             samples: self.samples?,
             some: self.some?,
+            again: self.again?,
             series: self.series?,
             names: self.names?,
             values: self.values?,
@@ -95,6 +100,7 @@ impl Results {
         }
         same(self.samples, &right.samples);
         same(self.some, &right.some);
+        same(self.again, &right.again);
         same(self.series, &right.series);
         same(self.names, &right.names);
         same(self.values, &right.values);

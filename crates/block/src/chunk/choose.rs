@@ -9,7 +9,7 @@ use super::block;
 use super::pack::BLOCK;
 
 /// Binary places of a slope.
-const SLOPE_BITS: u32 = 20;
+pub(super) const SLOPE_BITS: u32 = 20;
 /// A sample is whole up to this length.
 const WHOLE: usize = BLOCK;
 /// Else it is this many stretches

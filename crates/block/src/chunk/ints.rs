@@ -10,8 +10,8 @@ use std::cell::RefCell;
 use super::ChunkError;
 use super::bits::{Cursor, put_signed, put_varint};
 use super::block;
-use super::choose::{self, Transform};
-use super::kernels::Kernels;
+use super::choose::{self, SLOPE_BITS, Transform};
+use super::kernels::{Kernels, NarrowSlope};
 use super::pack::BLOCK;
 
 const CONSTANT: u8 = 0;
@@ -230,9 +230,13 @@ impl Stream {
         block: &mut [i32; BLOCK],
         sink: &mut impl Sink,
     ) -> Result<bool, ChunkError> {
-        let base = match self.kind {
-            PLAIN => self.first,
-            DELTA => self.last,
+        let (from_base, line) = match self.kind {
+            PLAIN => (self.first, None),
+            DELTA => (self.last, None),
+            LINEAR => match Line::narrow(self.slope, self.index + 1) {
+                Some(line) => (self.first, Some(line)),
+                None => return Ok(false),
+            },
             _ => return Ok(false),
         };
         if self.uniform.is_some() {
@@ -242,15 +246,25 @@ impl Stream {
         let Some(bound) = block::decode_narrow(kernels, &mut ahead, len, block)? else {
             return Ok(false);
         };
+        let (height, rise) = line.as_ref().map_or((0, 0), |line| (line.height, line.rise()));
+        if bound + rise >= 1 << 31 {
+            return Ok(false);
+        }
         // The greatest value that there may be; this is where nothing may wrap.
-        let most = base.unsigned_abs() as f64 + bound as f64 * self.divisor.unsigned_abs() as f64;
+        let most = from_base.unsigned_abs() as f64
+            + (bound + rise + height.unsigned_abs()) as f64 * self.divisor.unsigned_abs() as f64;
         if most >= EXACT {
             return Ok(false);
         }
         *from = ahead;
+        let base = from_base + self.divisor * height;
         if self.kind == DELTA {
             kernels.sums_narrow(block, len);
             self.last = base + self.divisor * i64::from(block[len - 1]);
+        }
+        if let Some(line) = line {
+            kernels.line_narrow(block, len, line.slope);
+            self.index += len as i64;
         }
         sink.narrow(block, len, base, self.divisor);
         Ok(true)
@@ -284,5 +298,32 @@ impl Stream {
             }
             _ => kernels.scale(block, len, divisor, first),
         }
+    }
+}
+
+/// The part of a line that lies under a block, if 32 bits hold it beside its
+/// height at the block's first integer.
+struct Line {
+    height: i64,
+    slope: NarrowSlope,
+}
+
+impl Line {
+    /// `None` where the line is too steep, or may wrap.
+    fn narrow(slope: i64, index: i64) -> Option<Self> {
+        let end = slope.checked_mul(index.checked_add(BLOCK as i64)?)?;
+        if end.unsigned_abs() >= 1 << 62 {
+            return None;
+        }
+        let whole = i32::try_from(slope >> SLOPE_BITS).ok()?;
+        let below = |scaled: i64| scaled as u32 & ((1 << SLOPE_BITS) - 1);
+        let height = choose::predict(slope, index);
+        let slope = NarrowSlope { whole, part: below(slope), from: below(slope * index) };
+        Some(Self { height, slope })
+    }
+
+    /// How far from its height it gets within a block.
+    fn rise(&self) -> u64 {
+        (u64::from(self.slope.whole.unsigned_abs()) + 1) * BLOCK as u64
     }
 }

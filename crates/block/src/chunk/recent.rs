@@ -39,8 +39,8 @@ thread_local! {
 
 /// Appends the timestamps of a column to `out`, as [`decode_times`] does, and
 /// checks that they are strictly increasing. Copies them if this thread has
-/// decoded the same bytes lately, which it remembers for 256 columns of at
-/// most 1,024 samples. After an error `out` may hold some of them.
+/// decoded the same bytes twice lately, which it remembers for 256 columns of
+/// at most 1,024 samples. After an error `out` may hold some of them.
 pub fn decode_increasing_times(bytes: &[u8], out: &mut Vec<i64>) -> Result<(), ChunkError> {
     RECENT.with_borrow_mut(|sets| {
         if sets.is_empty() {
@@ -48,11 +48,13 @@ pub fn decode_increasing_times(bytes: &[u8], out: &mut Vec<i64>) -> Result<(), C
         }
         let hash = xxh3_64(bytes);
         let set = &mut sets[hash as usize % SETS];
-        for (known, slot) in set.hashes.iter().zip(&set.slots) {
-            if *known == hash && slot.coded == bytes && !bytes.is_empty() {
-                out.extend_from_slice(&slot.times);
-                return Ok(());
-            }
+        let met = set.hashes.iter().position(|known| *known == hash);
+        if let Some(slot) = met.map(|at| &set.slots[at])
+            && slot.coded == bytes
+            && !bytes.is_empty()
+        {
+            out.extend_from_slice(&slot.times);
+            return Ok(());
         }
         let start = out.len();
         decode_times(bytes, out)?;
@@ -60,14 +62,21 @@ pub fn decode_increasing_times(bytes: &[u8], out: &mut Vec<i64>) -> Result<(), C
         if let Some([after, time]) = times.array_windows().find(|[a, b]| a >= b) {
             return Err(ChunkError::Order { time: *time, after: *after });
         }
-        if times.len() <= LONGEST && bytes.len() <= LONGEST * size_of::<i64>() {
-            let slot = &mut set.slots[set.next];
-            set.hashes[set.next] = hash;
-            set.next = (set.next + 1) % WAYS;
-            slot.coded.clear();
-            slot.coded.extend_from_slice(bytes);
-            slot.times.clear();
-            slot.times.extend_from_slice(times);
+        match met {
+            Some(at) if times.len() <= LONGEST && bytes.len() <= LONGEST * size_of::<i64>() => {
+                let Slot { coded, times: kept } = &mut set.slots[at];
+                coded.clear();
+                coded.extend_from_slice(bytes);
+                kept.clear();
+                kept.extend_from_slice(times);
+            }
+            Some(_) => {}
+            // Most columns that come once do not come again.
+            None => {
+                set.hashes[set.next] = hash;
+                set.slots[set.next].coded.clear();
+                set.next = (set.next + 1) % WAYS;
+            }
         }
         Ok(())
     })

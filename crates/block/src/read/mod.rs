@@ -8,6 +8,7 @@
 mod column;
 mod extras;
 mod kept;
+mod pages;
 mod pool;
 mod prune;
 mod rows;

@@ -17,6 +17,7 @@ use varve_model::TimeRange;
 
 use super::column::{Blobs, ints, longs};
 use super::kept::{SampleRow, SampleTable};
+use super::pages;
 use super::rows::Found;
 use super::source::{Source, batches, from_parquet};
 use crate::schema::{INLINE, SAMPLES, TIMESTAMPS};
@@ -122,39 +123,14 @@ impl Chunks {
             return Ok(Vec::new());
         }
         let mut shared = self.shared(wanted.iter().map(|(_, row)| row.ts_id)).await?;
-        let mut columns = vec!["chunk"];
         let inline = wanted.iter().any(|(_, row)| row.ts_id == INLINE);
         let starts = wanted.iter().any(|(_, row)| row.starts);
-        columns.extend(inline.then_some("times"));
-        columns.extend(starts.then_some("starts"));
-        let metadata = self.samples.metadata.clone();
-        let mask = ProjectionMask::columns(metadata.parquet_schema(), columns);
-        let selections = group_selections(&self.samples, &rows)?;
-        let stream =
-            ParquetRecordBatchStreamBuilder::new_with_metadata(self.samples.clone(), metadata)
-                .with_batch_size(BATCH_ROWS)
-                .with_row_group_selections(selections)
-                .with_projection(mask)
-                .build()
-                .map_err(|e| from_parquet(SAMPLES, e))?;
-        let mut stream = batches(SAMPLES, stream);
+        let columns = [Some("chunk"), inline.then_some("times"), starts.then_some("starts")];
+        let [values, times, starts] = pages::read(&self.samples, columns, &rows).await?;
         let mut out = Joined::new(found);
-        let mut rows = wanted.into_iter();
-        while let Some(batch) = stream.try_next().await? {
-            let blobs =
-                |name, there: bool| there.then(|| Blobs::new(SAMPLES, &batch, name)).transpose();
-            let values = Blobs::new(SAMPLES, &batch, "chunk")?;
-            let (times, starts) = (blobs("times", inline)?, blobs("starts", starts)?);
-            for (i, (at, row)) in (0..batch.num_rows()).zip(rows.by_ref()) {
-                let get = |blobs: &Option<Blobs<'_>>| blobs.as_ref().map(|b| b.get(i));
-                let times = get(&times).unwrap_or_default();
-                let starts = get(&starts).unwrap_or_default();
-                let parts = Parts { times, values: values.get(i), starts };
-                out.push(at, self.chunk(&row, parts, &mut shared)?);
-            }
-        }
-        if rows.next().is_some() {
-            return Err(BlockError::corrupt(SAMPLES, "it has fewer rows than it says"));
+        for (i, (at, row)) in wanted.into_iter().enumerate() {
+            let parts = Parts { times: times.get(i), values: values.get(i), starts: starts.get(i) };
+            out.push(at, self.chunk(&row, parts, &mut shared)?);
         }
         Ok(out.finish())
     }

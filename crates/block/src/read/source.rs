@@ -83,7 +83,7 @@ impl Source {
     }
 
     /// Fetches ranges of pages, in the order asked.
-    async fn fetch(&self, ranges: &[Range<u64>]) -> Result<Vec<Bytes>> {
+    pub(super) async fn fetch(&self, ranges: &[Range<u64>]) -> Result<Vec<Bytes>> {
         if let Some(bad) = ranges.iter().find(|r| r.start > r.end || r.end > self.pages) {
             let detail = format!("pages at {}..{} of {} bytes", bad.start, bad.end, self.pages);
             return Err(BlockError::corrupt(self.name, detail));

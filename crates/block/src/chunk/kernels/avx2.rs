@@ -11,7 +11,7 @@ use fearless_simd::prelude::*;
 use fearless_simd::{Avx2, f64x4, i32x8, i64x4, kernel, u8x16, u8x32, u32x8, u64x4};
 
 use super::super::pack::{self, BLOCK};
-use super::{Scale, plain};
+use super::{NarrowSlope, Scale, plain};
 
 /// The widest values that [`unpack`] takes: four of them, from any half byte
 /// on, lie in 16 bytes.
@@ -142,6 +142,18 @@ kernel! {
             carry = _mm256_add_epi32(carry, _mm256_add_epi32(fours, crossed));
             *round = i32x8::simd_from(avx2, sums).into();
         }
+    }
+}
+
+kernel! {
+    /// See [`super::Kernels::line_narrow`].
+    pub(super) fn line_narrow(
+        avx2: Avx2,
+        block: &mut [i32; BLOCK],
+        len: usize,
+        slope: NarrowSlope,
+    ) {
+        plain::line_narrow(block, len, slope);
     }
 }
 

@@ -28,6 +28,17 @@ pub(super) struct Kernels {
 /// The most bits of values that [`Kernels::unpack_narrow`] unpacks.
 pub(super) const NARROW: u32 = 25;
 
+/// The slope of a line that [`Kernels::line_narrow`] adds, in 2^-20.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct NarrowSlope {
+    /// Its whole part, rounded down,
+    pub(super) whole: i32,
+    /// and the rest.
+    pub(super) part: u32,
+    /// What the line has beyond a whole number at the first integer.
+    pub(super) from: u32,
+}
+
 /// Calls the version for this machine.
 macro_rules! either {
     ($self:ident, $name:ident($($argument:expr),*)) => {{
@@ -105,6 +116,13 @@ impl Kernels {
     #[inline]
     pub(super) fn sums_narrow(self, block: &mut [i32; BLOCK], len: usize) {
         either!(self, sums_narrow(block, len));
+    }
+
+    /// Adds a line that begins with a whole number and `slope.from`, its
+    /// heights rounded down, to the integers.
+    #[inline]
+    pub(super) fn line_narrow(self, block: &mut [i32; BLOCK], len: usize, slope: NarrowSlope) {
+        either!(self, line_narrow(block, len, slope));
     }
 
     /// Appends `base + factor × i` for each integer. No result, and no product,

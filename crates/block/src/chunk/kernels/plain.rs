@@ -3,7 +3,7 @@
 
 use super::super::pack::BLOCK;
 use super::super::{choose, decimal};
-use super::Scale;
+use super::{NarrowSlope, Scale};
 
 pub(super) fn sums(block: &mut [i64; BLOCK], len: usize, before: i64) -> i64 {
     let mut sum = before;
@@ -73,6 +73,15 @@ pub(super) fn sums_narrow(block: &mut [i32; BLOCK], len: usize) {
     for i in &mut block[..len] {
         sum = sum.wrapping_add(*i);
         *i = sum;
+    }
+}
+
+#[inline(always)]
+pub(super) fn line_narrow(block: &mut [i32; BLOCK], len: usize, slope: NarrowSlope) {
+    let NarrowSlope { whole, part, from } = slope;
+    for (at, i) in (0u32..).zip(&mut block[..len]) {
+        let beyond = from.wrapping_add(part.wrapping_mul(at)) >> choose::SLOPE_BITS;
+        *i = i.wrapping_add(whole.wrapping_mul(at as i32)).wrapping_add(beyond as i32);
     }
 }
 

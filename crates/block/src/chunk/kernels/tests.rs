@@ -99,6 +99,29 @@ proptest! {
     }
 
     #[test]
+    fn narrow_lines(
+        block in prop::collection::vec(-(1i32 << 20)..1 << 20, BLOCK),
+        len in 0..=BLOCK,
+        slope in (20u32..62, any::<i64>()),
+        index in 0i64..1 << 18,
+    ) {
+        let slope = slope.1 >> slope.0;
+        let height = choose::predict(slope, index);
+        let (whole, ones) = ((slope >> choose::SLOPE_BITS) as i32, (1 << choose::SLOPE_BITS) - 1);
+        let (part, from) = ((slope & ones) as u32, ((slope * index) & ones) as u32);
+        let on_line = |(at, i): (usize, &i32)| {
+            let above = choose::predict(slope, index + at as i64) - height;
+            i.wrapping_add(above as i32)
+        };
+        let expected: Vec<i32> = block[..len].iter().enumerate().map(on_line).collect();
+        for kernels in [Kernels::plain(), Kernels::best()] {
+            let mut block: [i32; BLOCK] = block.clone().try_into().expect("a block's length");
+            kernels.line_narrow(&mut block, len, NarrowSlope { whole, part, from });
+            assert_eq!(block[..len], expected, "{kernels:?}");
+        }
+    }
+
+    #[test]
     fn narrow_floats(
         block in prop::collection::vec((0u32..32, any::<i32>()), BLOCK),
         len in 0..=BLOCK,
