@@ -3,33 +3,67 @@
 //! Moving the samples does not show that where a function hides it (`atan2`).
 
 use varve_promql::ast::{Binary, BinaryOp, Expr, ExprKind, ValueType, VectorMatching};
+use varve_promql::parse::{Options, parse_expr};
 
 /// What results are multiplied with.
 const FACTORS: [f64; 2] = [1.0 + f64::EPSILON, 1.0 - f64::EPSILON];
 
-/// The expression with every float result within it moved: all up, all down,
-/// and some of each.
-pub(super) fn nudged(expr: &Expr) -> Vec<String> {
-    (0..4u32)
-        .map(|pattern| {
-            let (mut expr, mut count) = (expr.clone(), 0);
-            within(&mut expr, pattern, &mut count);
-            expr.to_string()
-        })
-        .collect()
+/// What results are multiplied with and divided by again: of each, rounding
+/// makes the same or a neighbour.
+const SHAKES: [f64; 8] = [1.1, 0.7, 1.3, 0.9, 1.7, 0.3, 1.9, 0.6];
+
+/// How the results within an expression are moved.
+#[derive(Clone, Copy)]
+enum Move {
+    /// All up, all down, or some of each.
+    Factor(u32),
+    /// Each by itself.
+    Apart(f64),
 }
 
-fn within(expr: &mut Expr, pattern: u32, count: &mut u32) {
+/// The expression with every float result within it moved: all up, all down,
+/// or some of each.
+pub(super) fn nudged(expr: &Expr) -> Vec<String> {
+    (0..4).map(|pattern| moved(expr, Move::Factor(pattern))).collect()
+}
+
+/// The expression with every float result within it moved by itself, so that
+/// results that cancel are moved apart. Where a function has one vector as its
+/// argument its sine decides which way; of histograms nothing is left then.
+pub(super) fn apart(expr: &Expr) -> Vec<String> {
+    SHAKES.map(|by| moved(expr, Move::Apart(by))).into()
+}
+
+fn moved(expr: &Expr, how: Move) -> String {
+    let (mut expr, mut count) = (expr.clone(), 0);
+    within(&mut expr, how, &mut count);
+    expr.to_string()
+}
+
+fn within(expr: &mut Expr, how: Move, count: &mut u32) {
     let mut each = |e: &mut Expr| {
-        within(e, pattern, count);
-        if moves(e) {
-            *count += 1;
-            let down = match pattern {
-                0 => 0,
-                1 => 1,
-                n => (*count >> (n - 2)) & 1,
-            };
-            multiply(e, FACTORS[down as usize]);
+        let of = argument(e);
+        within(e, how, count);
+        if !moves(e) {
+            return;
+        }
+        *count += 1;
+        match how {
+            Move::Factor(pattern) => {
+                let down = match pattern {
+                    0 => 0,
+                    1 => 1,
+                    n => (*count >> (n - 2)) & 1,
+                };
+                combine(e, BinaryOp::Mul, FACTORS[down as usize]);
+            }
+            Move::Apart(by) => match of.as_ref().map(|of| turned(e, of, by)) {
+                Some(turned) => *e = turned,
+                None => {
+                    combine(e, BinaryOp::Mul, by);
+                    combine(e, BinaryOp::Div, by);
+                }
+            },
         }
     };
     match &mut expr.kind {
@@ -45,8 +79,34 @@ fn within(expr: &mut Expr, pattern: u32, count: &mut u32) {
             each(&mut b.rhs);
         }
         ExprKind::Unary(_, e) => each(e),
-        ExprKind::Paren(e) => within(e, pattern, count),
+        ExprKind::Paren(e) => within(e, how, count),
     }
+}
+
+/// The one instant vector that an expression maps sample by sample.
+fn argument(expr: &Expr) -> Option<Expr> {
+    let vector = |e: &&Expr| e.value_type() == ValueType::Vector;
+    match &expr.kind {
+        ExprKind::Paren(e) => argument(e),
+        ExprKind::Call(c) => match &c.args[..] {
+            [one] => Some(one).filter(vector).cloned(),
+            _ => None,
+        },
+        ExprKind::Binary(b) => match (vector(&&b.lhs), vector(&&b.rhs)) {
+            (true, false) => Some(b.lhs.clone()),
+            (false, true) => Some(b.rhs.clone()),
+            _ => None,
+        },
+        _ => None,
+    }
+}
+
+/// `(expr) * (1 + 2⁻⁵² * sgn(sin((of) * by * 1e9)))`: arguments that are small and
+/// differ little turn either way, too.
+fn turned(expr: &Expr, of: &Expr, by: f64) -> Expr {
+    let (by, least) = (by * 1e9, f64::EPSILON);
+    let text = format!("(({expr}) * (1 + {least:e} * sgn(sin(({of}) * {by}))))");
+    parse_expr(&text, &Options::all()).unwrap_or_else(|_| expr.clone())
 }
 
 /// Whether an expression computes floats, and has no metric name any more.
@@ -67,8 +127,8 @@ fn moves(expr: &Expr) -> bool {
     }
 }
 
-/// `(expr) * factor`
-fn multiply(expr: &mut Expr, factor: f64) {
+/// `((expr) op number)`
+fn combine(expr: &mut Expr, op: BinaryOp, number: f64) {
     let span = expr.span;
     let at = |kind| Expr { span, kind };
     let matching: Option<VectorMatching> = None;
@@ -76,16 +136,13 @@ fn multiply(expr: &mut Expr, factor: f64) {
         expr,
         at(ExprKind::Number { value: 0.0, duration: false }),
     ))));
-    let rhs = at(ExprKind::Number { value: factor, duration: false });
-    let op = BinaryOp::Mul;
-    let product = Binary { op, op_span: span, lhs, rhs, return_bool: false, matching };
-    *expr = at(ExprKind::Paren(Box::new(at(ExprKind::Binary(Box::new(product))))));
+    let rhs = at(ExprKind::Number { value: number, duration: false });
+    let moved = Binary { op, op_span: span, lhs, rhs, return_bool: false, matching };
+    *expr = at(ExprKind::Paren(Box::new(at(ExprKind::Binary(Box::new(moved))))));
 }
 
 #[cfg(test)]
 mod tests {
-    use varve_promql::parse::{Options, parse_expr};
-
     use super::*;
 
     #[test]
@@ -95,6 +152,10 @@ mod tests {
         let up = "1.0000000000000002";
         let want = format!("stddev(((((atan(x)) * {up}) + last_over_time(y[1m])) * {up}))");
         assert_eq!(all[0], want);
-        assert_eq!(all.len(), 4);
+        let all = apart(&parse_expr("sum(atan(x))", &Options::all()).expect("a valid query"));
+        let want = "sum(((atan(x)) * (1 + 2.220446049250313e-16 * sgn(sin((x) * 1.1e+09)))))";
+        assert_eq!(all[0], want);
+        let all = apart(&parse_expr("sum(rate(x[1m]))", &Options::all()).expect("a valid query"));
+        assert_eq!(all[0], "sum(((rate(x[1m])) * 1.1) / 1.1)");
     }
 }

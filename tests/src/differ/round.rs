@@ -8,11 +8,11 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use varve_promql::ast::ExprKind;
 use varve_promql::parse::{Options, parse_expr};
 
-use super::answer::{Difference, Order, has_data, same, tie, within_spread};
+use super::answer::{Difference, Order, has_data, same, same_places, tie, within_spread};
 use super::court::{Court, client};
 use super::coverage::Coverage;
 use super::data::Data;
-use super::nudge::nudged;
+use super::nudge::{apart, nudged};
 use super::query::{Query, parts};
 use crate::client::Client;
 use crate::http::Response;
@@ -179,16 +179,28 @@ impl Asker<'_> {
         for text in expr.iter().flat_map(nudged) {
             jury.push(self.ask(&self.court.judge.url, &Query { text, ..query.clone() }));
         }
+        // What moves results apart may lose samples that it cannot pair.
+        for text in expr.iter().flat_map(apart) {
+            let answer = self.ask(&self.court.judge.url, &Query { text, ..query.clone() });
+            if same_places(judge, &answer) {
+                jury.push(answer);
+            }
+        }
         if within_spread(ours, judge, &jury, order, &difference) {
             return Verdict::Spread;
         }
-        // In a range query the judge gathers series in a hash map, and goes
-        // through them in another order when it is asked again.
-        if query.step > 0 {
-            jury.extend((0..AGAIN).map(|_| self.ask(&self.court.judge.url, query)));
-            if within_spread(ours, judge, &jury, order, &difference) {
-                return Verdict::Spread;
-            }
+        // The judge gathers some series in a hash map (those of a range query,
+        // of `count_values`, of classic histograms), and goes through them in
+        // another order when it is asked again.
+        let again: Vec<Response> =
+            (0..AGAIN).map(|_| self.ask(&self.court.judge.url, query)).collect();
+        jury.extend(again.iter().cloned());
+        let held = |judge: &Response| match same(ours, judge, order) {
+            Ok(()) => true,
+            Err(difference) => within_spread(ours, judge, &jury, order, &difference),
+        };
+        if held(judge) || again.iter().any(held) {
+            return Verdict::Spread;
         }
         Verdict::Differs(difference)
     }

@@ -7,6 +7,7 @@
 
 mod aggregate;
 mod ahead;
+pub(crate) mod arc;
 mod binary;
 mod context;
 pub(crate) mod date;
@@ -38,13 +39,13 @@ use self::explain::{Estimates, Show};
 use self::functions::{absent, date as date_functions, histograms, labels, map, sort};
 use self::row::{Batch, Row};
 use self::select::Take;
-use self::stream::{BatchStream, gather};
+use self::stream::{BatchStream, gather, merge_same};
 pub(crate) use self::work::Workers;
 use crate::annotations::Severity;
-use crate::ast::Expr;
+use crate::ast::{Expr, ValueType};
 use crate::engine::{Cancel, EngineError, EngineOptions, Query};
 use crate::explain::PlanNode;
-use crate::plan::{Node, Op};
+use crate::plan::{Input, Node, Op};
 use crate::source::{MemoryBudget, SeriesSource};
 use crate::value::QueryOutput;
 
@@ -89,15 +90,29 @@ pub(crate) async fn explain(
     Ok(Show::new((&query.text, &plan), &estimates, None).root())
 }
 
-/// Evaluates a vector. What a batch of it holds is the node's.
+/// Evaluates a vector, as operators see it.
 pub(crate) fn vector<'a>(ctx: &'a Context<'a>, node: &'a Node) -> BatchStream<'a> {
+    let all = series(ctx, node);
+    if !matches!(node.op, Op::LabelReplace(_) | Op::LabelJoin(_) | Op::Negate(_) | Op::Plus(_)) {
+        return all;
+    }
+    let seen = |mut batch: Batch| {
+        batch.rows.iter_mut().for_each(Row::hide_histograms);
+        batch
+    };
+    all.map_ok(seen).boxed()
+}
+
+/// Evaluates a vector to whole series, in which a float and a histogram may
+/// share a step. What a batch of it holds is the node's.
+pub(crate) fn series<'a>(ctx: &'a Context<'a>, node: &'a Node) -> BatchStream<'a> {
     let owned = |mut batch: Batch| {
         batch.hold.assign(node.part);
         batch
     };
     let batches = match ctx.twin(node.part) {
         Some(twin) => twins::rows(ctx, node, twin),
-        None => batches(ctx, node),
+        None => distinct(ctx, node),
     };
     let batches = batches.map_ok(owned).boxed();
     let Some(meter) = ctx.meter(node.part) else { return batches };
@@ -111,7 +126,30 @@ pub(crate) fn vector<'a>(ctx: &'a Context<'a>, node: &'a Node) -> BatchStream<'a
     meter.watch(batches).inspect_ok(counted).boxed()
 }
 
+/// What a part evaluates to, no series twice where that must not be.
+fn distinct<'a>(ctx: &'a Context<'a>, node: &'a Node) -> BatchStream<'a> {
+    match repeats(node) {
+        true => map::merged(ctx, batches(ctx, node), merge_same),
+        false => batches(ctx, node),
+    }
+}
+
+/// Whether a series may come twice from what is evaluated once: an instant is
+/// checked for that at its end only, when names are dropped there (see
+/// `histogram_quantiles`), but ranges are in each operator.
+fn repeats(node: &Node) -> bool {
+    let once = |i: &Input<'_>| match i {
+        Input::Node(n) => matches!(n.op, Op::Invariant(_)) && n.value_type == ValueType::Vector,
+        Input::Range(_) => false,
+    };
+    !node.grid.is_instant() && node.inputs().iter().any(once)
+}
+
 fn batches<'a>(ctx: &'a Context<'a>, node: &'a Node) -> BatchStream<'a> {
+    // What no step of a subquery falls into is not evaluated, nor has errors.
+    if node.grid.steps == 0 {
+        return nothing();
+    }
     match &node.op {
         Op::Select(s) => select::rows(ctx, node, s, Take::Value),
         Op::Timestamp(s) => map::dropping(ctx, select::rows(ctx, node, s, Take::Time)),
@@ -135,11 +173,12 @@ fn batches<'a>(ctx: &'a Context<'a>, node: &'a Node) -> BatchStream<'a> {
         {
             binary::with_scalar(ctx, node, b)
         }
-        Op::Plus(arg) => vector(ctx, arg),
+        Op::Plus(arg) => series(ctx, arg),
         Op::Unused(arg) => {
             vector(ctx, arg).filter_map(|batch| std::future::ready(batch.err().map(Err))).boxed()
         }
         Op::Nothing => nothing(),
+        Op::Fail(e) => futures::stream::once(std::future::ready(Err(e.clone()))).boxed(),
         Op::Invariant(inner) => invariant(ctx, node, inner),
         Op::VectorOf(_)
         | Op::Absent(..)
@@ -218,5 +257,5 @@ pub(crate) async fn whole_vector<'a>(
     ctx: &'a Context<'a>,
     node: &'a Node,
 ) -> Result<Batch, EngineError> {
-    gather(ctx, vector(ctx, node)).await
+    gather(ctx, series(ctx, node)).await
 }

@@ -59,7 +59,7 @@ pub(crate) fn arithmetic(op: BinaryOp, a: f64, b: f64) -> Option<f64> {
         BinaryOp::Div => a / b,
         BinaryOp::Mod => a % b,
         BinaryOp::Pow => pow(a, b),
-        BinaryOp::Atan2 => a.atan2(b),
+        BinaryOp::Atan2 => super::arc::tangent2(a, b),
         _ => return None,
     })
 }

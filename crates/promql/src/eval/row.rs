@@ -105,6 +105,17 @@ impl Row {
         }
     }
 
+    /// Leaves what operators see of series that were merged: where a float and
+    /// a histogram share a step Prometheus takes the float, and is stuck at the
+    /// histogram from there on.
+    pub(crate) fn hide_histograms(&mut self) {
+        let Some(histograms) = &mut self.histograms else { return };
+        let both = |s: &usize| histograms[*s].is_some() && !is_absent(self.floats[*s]);
+        if let Some(first) = (0..self.floats.len()).find(both) {
+            histograms[first..].fill(None);
+        }
+    }
+
     /// Whether there are no samples.
     pub(crate) fn is_empty(&self) -> bool {
         self.floats.iter().all(|v| is_absent(*v))

@@ -58,6 +58,20 @@ pub(crate) fn scalar<'a>(
     .boxed()
 }
 
+/// Scalars that stand behind a vector. They are evaluated before it, as every
+/// batch of it needs them; but of two errors that of the vector comes first.
+pub(crate) async fn behind<T>(
+    ctx: &Context<'_>,
+    vector: &Node,
+    scalars: impl Future<Output = Result<T, EngineError>>,
+) -> Result<T, EngineError> {
+    let scalars = scalars.await;
+    if scalars.is_err() {
+        gather(ctx, super::vector(ctx, vector)).await?;
+    }
+    scalars
+}
+
 fn evaluate<'a>(
     ctx: &'a Context<'_>,
     node: &'a Node,
@@ -113,6 +127,8 @@ fn evaluate<'a>(
                     }
                 })
             }
+            Op::Fail(_) if node.grid.steps == 0 => Scalars::make(ctx, node, |_| f64::NAN),
+            Op::Fail(e) => Err(e.clone()),
             _ => Err(EngineError::invalid("expected a scalar")),
         }
     }

@@ -125,7 +125,9 @@ fn row(grid: Grid, select: &Select, series: &Series, take: Take) -> Row {
         // too old or stale.
         let is_float = float.map(|f| f.0) > histogram.map(|h| h.0);
         let Some((t, i)) = (if is_float { float } else { histogram }) else { continue };
-        if t <= oldest {
+        // Without any lookback Prometheus still sees what is of the step's own
+        // time, unless it is before all that was read.
+        if t <= oldest && (t < at || step == 0) {
             continue;
         }
         if is_float {

@@ -10,8 +10,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use futures::stream::{self, StreamExt, TryStreamExt};
 
-use super::batches;
 use super::context::{Context, Hold};
+use super::distinct;
 use super::row::{Batch, Row};
 use super::stream::BatchStream;
 use super::tally::Counts;
@@ -122,11 +122,11 @@ fn begin<'a>(
     let Slot { left, state } = &mut *slot;
     let last = *left == 0;
     match state {
-        State::Nothing => Ok(batches(ctx, node)),
+        State::Nothing => Ok(distinct(ctx, node)),
         State::New => {
             *state = State::Nothing;
             let keeper = Keeper { within, node, id, batches: Vec::new(), hold: None };
-            Ok(keeper.watch(batches(within, node)))
+            Ok(keeper.watch(distinct(within, node)))
         }
         State::Kept(kept) => {
             kept.said.again(ctx, node.span.start)?;

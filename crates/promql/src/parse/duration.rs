@@ -23,8 +23,20 @@ impl Parser<'_> {
         Ok(duration)
     }
 
-    /// The duration behind `offset`.
+    /// The duration behind `offset`. NaN alone is refused: what number Go makes
+    /// of it depends on the processor.
     pub(super) fn offset_duration(&mut self) -> Parsed<DurationExpr> {
+        let token = self.peek();
+        let duration = self.shifting_duration()?;
+        match duration.kind {
+            DurationKind::Literal { seconds, .. } if seconds.is_nan() => {
+                self.fail(token.span, "duration out of range")
+            }
+            _ => Ok(duration),
+        }
+    }
+
+    fn shifting_duration(&mut self) -> Parsed<DurationExpr> {
         let token = self.peek();
         let Some(first) = sign(token.kind) else {
             return match token.kind {
@@ -176,10 +188,7 @@ impl Parser<'_> {
 
     fn in_range(&self, at: Token, literal: DurationExpr) -> Parsed<DurationExpr> {
         match literal.kind {
-            // NaN is out of range too: Go makes a number of it that nobody meant.
-            DurationKind::Literal { seconds, .. }
-                if seconds.is_nan() || seconds.abs() > MAX_SECONDS =>
-            {
+            DurationKind::Literal { seconds, .. } if seconds.abs() > MAX_SECONDS => {
                 self.fail(at.span, "duration out of range")
             }
             _ => Ok(literal),

@@ -2,7 +2,7 @@
 
 use std::cell::{Cell, RefCell};
 
-use varve_model::Matcher;
+use varve_model::{ErrorKind, Matcher};
 
 use super::calls;
 use super::invariant::{is_worth_once, unwrapped};
@@ -144,6 +144,12 @@ impl Around {
     }
 }
 
+/// What an expression was planned to: what it does, or all of it.
+enum Planned {
+    Op(Op),
+    Node(Node),
+}
+
 impl Planner<'_> {
     /// The number of a further part.
     fn part(&self, span: Span, operator: &'static str) -> PartId {
@@ -208,7 +214,18 @@ impl Planner<'_> {
     }
 
     fn plain(&self, expr: &Expr, grid: Grid, around: Around) -> Result<Node, EngineError> {
-        let op = match &expr.kind {
+        let op = match self.operation(expr, grid, around) {
+            Ok(Planned::Op(op)) => op,
+            Ok(Planned::Node(node)) => return Ok(node),
+            Err(e) if e.kind == ErrorKind::Execution => Op::Fail(e),
+            Err(e) => return Err(e),
+        };
+        let (part, scope) = (self.part(expr.span, operator(expr)), self.scope.get());
+        Ok(Node { part, scope, span: expr.span, value_type: value_type(expr), grid, op })
+    }
+
+    fn operation(&self, expr: &Expr, grid: Grid, around: Around) -> Result<Planned, EngineError> {
+        Ok(Planned::Op(match &expr.kind {
             ExprKind::Number { value, duration: _ } => Op::Number(*value),
             ExprKind::String(s) => Op::String(s.clone()),
             ExprKind::Selector(s) => Op::Select(self.select(s, around)?),
@@ -217,13 +234,13 @@ impl Planner<'_> {
             }
             ExprKind::Call(c) => calls::call(self, c, grid, around)?,
             ExprKind::Aggregate(a) => self.aggregate(a, grid, around)?,
-            ExprKind::Binary(_) => return self.chain(expr, grid, around),
-            ExprKind::Paren(e) => return self.plain(e, grid, around),
+            ExprKind::Binary(_) => return self.chain(expr, grid, around).map(Planned::Node),
+            ExprKind::Paren(e) => return self.plain(e, grid, around).map(Planned::Node),
             ExprKind::Unary(UnaryOp::Plus, e) => {
                 let inner = self.plain(e, grid, around)?;
                 match inner.value_type {
                     ValueType::Vector => Op::Plus(Box::new(inner)),
-                    _ => return Ok(Node { span: expr.span, ..inner }),
+                    _ => return Ok(Planned::Node(Node { span: expr.span, ..inner })),
                 }
             }
             ExprKind::Unary(UnaryOp::Minus, e) => {
@@ -234,9 +251,7 @@ impl Planner<'_> {
                     _ => Op::Negate(arg),
                 }
             }
-        };
-        let (part, scope) = (self.part(expr.span, operator(expr)), self.scope.get());
-        Ok(Node { part, scope, span: expr.span, value_type: value_type(expr), grid, op })
+        }))
     }
 
     /// An instant selector.

@@ -22,7 +22,8 @@ impl Node {
             | Op::Timestamp(_)
             | Op::StartTimestamp(_)
             | Op::Date(_, None)
-            | Op::Nothing => Vec::new(),
+            | Op::Nothing
+            | Op::Fail(_) => Vec::new(),
             Op::ScalarOf(arg)
             | Op::ScalarNegate(arg)
             | Op::Invariant(arg)

@@ -24,6 +24,7 @@ pub(crate) use twins::{Twin, TwinId};
 use varve_model::{Labels, Matcher, TimeRange};
 
 use crate::ast::{AggregateOp, BinaryOp, Extended, Span, ValueType, VectorMatching};
+use crate::engine::EngineError;
 
 /// Evaluation times: `start`, `start + step`, … (`steps` of them).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -189,6 +190,9 @@ pub(crate) enum Op {
     Matrix(RangeSource),
     /// An empty vector, which a refused argument value makes.
     Nothing,
+    /// What cannot be evaluated, and why: said when its turn comes, as what is
+    /// evaluated before may fail for another reason.
+    Fail(EngineError),
 }
 
 /// An instant selector.

@@ -3,7 +3,7 @@
 //! Source of the arithmetic and its errors: Prometheus, promql/durations.go.
 
 use super::Lookup;
-use crate::ast::{At, BinaryOp, DurationExpr, DurationKind, Shift, UnaryOp};
+use crate::ast::{At, BinaryOp, DurationExpr, DurationKind, Shift, Span, UnaryOp};
 use crate::engine::{EngineError, Query};
 
 /// What the query says of time.
@@ -50,13 +50,9 @@ impl QueryTimes {
         expr: &DurationExpr,
         allow_negative: bool,
     ) -> Result<i64, EngineError> {
-        // An error names what stands in the parentheses.
-        let mut bare = expr;
-        while let DurationKind::Paren(inner) = &bare.kind {
-            bare = inner;
-        }
         let fail = |what: &str| {
-            let message = format!("{}:{}: {what}", bare.span.start, bare.span.end);
+            let place = place(expr);
+            let message = format!("{}:{}: {what}", place.start, place.end);
             Err(EngineError::invalid(message))
         };
         if let DurationKind::Literal { seconds, unit: _ } = expr.kind {
@@ -78,13 +74,9 @@ impl QueryTimes {
     }
 
     fn seconds(&self, expr: &DurationExpr) -> Result<f64, EngineError> {
-        // An error names what stands in the parentheses.
-        let mut bare = expr;
-        while let DurationKind::Paren(inner) = &bare.kind {
-            bare = inner;
-        }
         let fail = |what: &str| {
-            let message = format!("{}:{}: {what}", bare.span.start, bare.span.end);
+            let place = place(expr);
+            let message = format!("{}:{}: {what}", place.start, place.end);
             Err(EngineError::invalid(message))
         };
         Ok(match &expr.kind {
@@ -125,5 +117,47 @@ impl QueryTimes {
                 }
             }
         })
+    }
+}
+
+/// Where Prometheus says that a duration stands: without parentheses, but for
+/// the opening one of a literal, and of two operands, those of `max_of` too,
+/// from the first to the second.
+fn place(expr: &DurationExpr) -> Span {
+    match &expr.kind {
+        DurationKind::Literal { .. } | DurationKind::Step | DurationKind::Range => expr.span,
+        DurationKind::Paren(inner) => match inner.kind {
+            DurationKind::Literal { .. } => Span { end: inner.span.end, ..expr.span },
+            _ => place(inner),
+        },
+        DurationKind::Unary(_, operand) => Span { end: place(operand).end, ..expr.span },
+        DurationKind::Min(a, b) | DurationKind::Max(a, b) | DurationKind::Binary(_, a, b) => {
+            Span { start: place(a).start, end: place(b).end }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ast::ExprKind;
+    use crate::parse::{Options, parse_expr};
+
+    #[test]
+    fn errors_stand_where_prometheus_says() {
+        let times = QueryTimes { start: 0, end: 60_000, step: 15_000 };
+        for (text, place) in [
+            ("foo offset (NaN)", "11:15"),
+            ("foo offset -(NaN)", "11:16"),
+            ("foo offset (5m) - NaN", "11:21"),
+            ("foo offset (5m) * -NaN", "11:22"),
+            ("foo offset min_of(NaN,5m)", "18:24"),
+            ("fuzz_small offset (max_of(step(), 45)) ^ 1000", "26:45"),
+        ] {
+            let expr = parse_expr(text, &Options::all()).expect(text);
+            let ExprKind::Selector(selector) = expr.kind else { panic!("{text}") };
+            let error = times.lookup(&selector.shift).expect_err(text);
+            assert_eq!(error.message, format!("{place}: duration is NaN or infinite"), "{text}");
+        }
     }
 }

@@ -89,8 +89,8 @@ fn annotations_are_prometheus() {
     let want = "invalid smoothing factor. Expected: 0 < sf < 1, got: 0.000000";
     assert_eq!(unused, Err(want.to_owned()));
     for (text, want) in [
-        // As in Prometheus the position is that of what stands in parentheses.
-        ("max_over_time(b[(-250):1m])", "17:21: duration must be greater than 0"),
+        // As in Prometheus a literal begins with the parenthesis before it.
+        ("max_over_time(b[(-250):1m])", "16:21: duration must be greater than 0"),
         (
             "double_exponential_smoothing(b[2m], 0.5, -Inf)",
             "invalid trend factor. Expected: 0 < tf < 1, got: -Inf",

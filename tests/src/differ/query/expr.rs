@@ -76,13 +76,22 @@ impl Generator {
             AggregateOp::CountValues => {
                 self.random.pick(&["\"value\"", "\"a\"", "'v.x'", "\"value\""]).to_owned()
             }
-            _ if self.random.percent(6) => self.scalar(depth).text,
+            _ if self.random.percent(6) => self.unpinned_scalar(depth),
             AggregateOp::Quantile => self.quantile(),
             AggregateOp::LimitRatio => {
                 self.random.pick(&["0.5", "-0.5", "0.3", "-0.7", "1", "0", "2"]).to_owned()
             }
             _ => self.random.pick(&["1", "2", "3", "5", "2.7", "0", "-1"]).to_owned(),
         }
+    }
+
+    /// A scalar without any `@`: in a parameter Prometheus forgets to resolve it,
+    /// and goes on from there with the steps (docs/decisions/0006-equal-answers.md).
+    fn unpinned_scalar(&mut self, depth: u32) -> String {
+        let before = std::mem::replace(&mut self.unpinned, true);
+        let text = self.scalar(depth).text;
+        self.unpinned = before;
+        text
     }
 
     /// Mostly between 0 and 1.

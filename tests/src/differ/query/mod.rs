@@ -39,6 +39,7 @@ impl Query {
         let mut g = Generator {
             random,
             one_shift: false,
+            unpinned: false,
             options: options.clone(),
             start: data.start,
             end: data.end,
@@ -131,6 +132,8 @@ struct Generator {
     random: Random,
     /// A selector gets `offset` or `@`, not both.
     one_shift: bool,
+    /// Nothing gets an `@`.
+    unpinned: bool,
     options: Options,
     start: i64,
     end: i64,

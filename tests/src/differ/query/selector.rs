@@ -160,7 +160,7 @@ impl Generator {
         if offset {
             all.push(format!("offset {}", self.offset()));
         }
-        if self.random.percent(8) && !(offset && self.one_shift) {
+        if self.random.percent(8) && !(offset && self.one_shift) && !self.unpinned {
             all.push(format!("@ {}", self.at()));
         }
         self.random.shuffle(&mut all);

@@ -39,7 +39,7 @@ pub(super) async fn aggregate(
             let (bits, text) = match row.cell(step) {
                 Cell::Absent => continue,
                 Cell::Float(v) => (Some(v.to_bits()), None),
-                Cell::Histogram(h) => (None, Some(super::super::histogram::text(h))),
+                Cell::Histogram(h) => (None, Some(super::super::histogram::text(h)?)),
             };
             let known = last.filter(|(b, _)| bits == Some(*b)).map(|(_, i)| i);
             let i = match known {

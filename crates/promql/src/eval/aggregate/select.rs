@@ -118,14 +118,12 @@ fn check_counts(counts: &[f64]) -> Result<bool, EngineError> {
 }
 
 /// The values that are told when some lie outside of bounds: the largest and
-/// the smallest, or NaN, which in Prometheus hides both.
+/// the smallest, and NaN, which as in Go hides all of these but infinities.
 pub(super) fn outliers(values: &[f64], min: f64, max: f64) -> Vec<f64> {
-    if let Some(nan) = values.iter().copied().find(|v| v.is_nan()) {
-        return vec![nan];
-    }
-    let high = values.iter().copied().reduce(f64::max).filter(|v| *v > max);
-    let low = values.iter().copied().reduce(f64::min).filter(|v| *v < min);
-    [high, low].into_iter().flatten().collect()
+    let nan = values.iter().copied().find(|v| v.is_nan());
+    let high = values.iter().copied().reduce(super::super::number::max).filter(|v| *v > max);
+    let low = values.iter().copied().reduce(super::super::number::min).filter(|v| *v < min);
+    [nan, high, low].into_iter().flatten().collect()
 }
 
 /// The `k` members with the largest (or smallest) values, best first.
@@ -176,10 +174,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn nan_hides_other_outliers() {
+    fn nan_hides_other_outliers_but_infinities() {
         assert_eq!(outliers(&[0.5, 11.0, -2.0], 0.0, 1.0), [11.0, -2.0]);
         assert_eq!(outliers(&[0.5, 1.0], 0.0, 1.0), [0.0; 0]);
         let told = outliers(&[11.0, f64::NAN, -2.0], 0.0, 1.0);
         assert!(told.len() == 1 && told[0].is_nan());
+        let told = outliers(&[f64::INFINITY, f64::NAN, -2.0], 0.0, 1.0);
+        assert!(told.len() == 2 && told[0].is_nan() && told[1] == f64::INFINITY);
     }
 }

@@ -16,7 +16,7 @@ use self::cell::{Outcome, apply};
 use super::context::Context;
 use super::functions::map::{drop_name, unique};
 use super::row::{Batch, Cell};
-use super::scalar::{Scalars, scalar};
+use super::scalar::{Scalars, behind, scalar};
 use super::stream::{BatchStream, gather, merge_same};
 use crate::ast::VectorMatching;
 use crate::engine::EngineError;
@@ -29,7 +29,10 @@ pub(crate) fn with_scalar<'a>(
     b: &'a VectorScalar,
 ) -> BatchStream<'a> {
     let stream = futures::stream::once(async move {
-        let scalars = scalar(ctx, &b.scalar).await?;
+        let scalars = match b.swapped {
+            true => scalar(ctx, &b.scalar).await?,
+            false => behind(ctx, &b.vector, scalar(ctx, &b.scalar)).await?,
+        };
         let vector = super::vector(ctx, &b.vector);
         let mapped = vector.map(move |batch| apply_scalar(ctx, node, b, &scalars, batch?));
         Ok::<_, EngineError>(mapped)
@@ -87,7 +90,7 @@ fn apply_scalar(
 
 /// A chain of operators on vectors, from its left end on.
 pub(crate) async fn chain<'a>(ctx: &'a Context<'a>, node: &'a Node) -> Result<Batch, EngineError> {
-    let mut links = Vec::new();
+    let (mut links, mut before) = (Vec::new(), Vec::new());
     let mut end = node;
     loop {
         let inner = match &end.op {
@@ -98,6 +101,14 @@ pub(crate) async fn chain<'a>(ctx: &'a Context<'a>, node: &'a Node) -> Result<Ba
         links.push(end);
         end = inner;
     }
+    // Scalars on the left come before the vectors of all operators further in.
+    for node in &links {
+        if let Op::VectorScalar(b) = &node.op
+            && b.swapped
+        {
+            before.push(scalar(ctx, &b.scalar).await?);
+        }
+    }
     let mut left = gather(ctx, super::vector(ctx, end)).await?;
     while let Some(node) = links.pop() {
         left = match &node.op {
@@ -106,7 +117,11 @@ pub(crate) async fn chain<'a>(ctx: &'a Context<'a>, node: &'a Node) -> Result<Ba
                 both(ctx, node, b, left, right)?
             }
             Op::VectorScalar(b) => {
-                let scalars = scalar(ctx, &b.scalar).await?;
+                let known = if b.swapped { before.pop() } else { None };
+                let scalars = match known {
+                    Some(scalars) => scalars,
+                    None => scalar(ctx, &b.scalar).await?,
+                };
                 let left = apply_scalar(ctx, node, b, &scalars, left)?;
                 match renames(b) && !ctx.options.delayed_name_removal {
                     true => Batch { rows: merge_same(left.rows)?, hold: left.hold },

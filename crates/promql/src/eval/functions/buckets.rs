@@ -20,9 +20,21 @@ pub(crate) struct Forced {
 /// Relative differences up to this are taken for rounding errors.
 const SMALL_DELTA: f64 = 1e-12;
 
+/// What asking for these quantiles leaves of the buckets. Prometheus merges
+/// buckets of one bound in place and keeps what is behind the merged ones, so
+/// that the quantiles of one call depend on those before them.
+pub(crate) fn asked(quantiles: impl Iterator<Item = f64>, buckets: &mut [Bucket]) {
+    sort(buckets);
+    if buckets.windows(2).any(|w| w[0].bound == w[1].bound) {
+        for q in quantiles {
+            quantile(q, buckets);
+        }
+    }
+}
+
 /// The quantile, and whether counts had to be corrected. `buckets` is sorted
 /// and merged on the way; it must not be empty.
-pub(crate) fn quantile(q: f64, buckets: &mut Vec<Bucket>) -> (f64, Option<Forced>) {
+pub(crate) fn quantile(q: f64, buckets: &mut [Bucket]) -> (f64, Option<Forced>) {
     if q.is_nan() {
         return (f64::NAN, None);
     }
@@ -32,9 +44,7 @@ pub(crate) fn quantile(q: f64, buckets: &mut Vec<Bucket>) -> (f64, Option<Forced
     if q > 1.0 {
         return (f64::INFINITY, None);
     }
-    if !prepare(buckets) {
-        return (f64::NAN, None);
-    }
+    let Some(buckets) = prepare(buckets) else { return (f64::NAN, None) };
     let forced = force_monotonic(buckets);
     let last = buckets.len() - 1;
     let observations = buckets[last].count;
@@ -62,10 +72,8 @@ pub(crate) fn quantile(q: f64, buckets: &mut Vec<Bucket>) -> (f64, Option<Forced
 }
 
 /// The part of observations between two bounds.
-pub(crate) fn fraction(lower: f64, upper: f64, buckets: &mut Vec<Bucket>) -> f64 {
-    if !prepare(buckets) {
-        return f64::NAN;
-    }
+pub(crate) fn fraction(lower: f64, upper: f64, buckets: &mut [Bucket]) -> f64 {
+    let Some(buckets) = prepare(buckets) else { return f64::NAN };
     let count = buckets[buckets.len() - 1].count;
     if count == 0.0 || lower.is_nan() || upper.is_nan() {
         return f64::NAN;
@@ -108,21 +116,28 @@ fn first_index(n: usize, f: impl Fn(usize) -> bool) -> usize {
     low
 }
 
-/// Sorts by bound and adds buckets with the same bound up; false when there is
-/// no bucket for everything.
-fn prepare(buckets: &mut Vec<Bucket>) -> bool {
-    buckets.sort_by(|a, b| a.bound.partial_cmp(&b.bound).unwrap_or(std::cmp::Ordering::Equal));
+/// Sorts by bound and adds buckets with the same bound up; `None` when there is
+/// no bucket for everything. What is left over stays behind them.
+fn prepare(buckets: &mut [Bucket]) -> Option<&mut [Bucket]> {
+    sort(buckets);
     if buckets.last().is_none_or(|b| b.bound != f64::INFINITY) {
-        return false;
+        return None;
     }
-    buckets.dedup_by(|now, before| {
-        let same = now.bound == before.bound;
-        if same {
-            before.count += now.count;
+    let mut last = 0;
+    for i in 1..buckets.len() {
+        let next = buckets[i];
+        if next.bound == buckets[last].bound {
+            buckets[last].count += next.count;
+        } else {
+            last += 1;
+            buckets[last] = next;
         }
-        same
-    });
-    true
+    }
+    Some(&mut buckets[..=last])
+}
+
+fn sort(buckets: &mut [Bucket]) {
+    buckets.sort_by(|a, b| a.bound.partial_cmp(&b.bound).unwrap_or(std::cmp::Ordering::Equal));
 }
 
 fn force_monotonic(buckets: &mut [Bucket]) -> Option<Forced> {
@@ -187,6 +202,15 @@ mod tests {
         let of = [(1.0, 4.0), (2.0, 3.0), (f64::INFINITY, 8.0)];
         let forced = Forced { min_bucket: 2.0, max_bucket: 2.0, max_diff: 1.0 };
         assert_eq!(quantile(0.5, &mut buckets(&of)).1, Some(forced));
+    }
+
+    #[test]
+    fn one_quantile_leaves_other_buckets_to_the_next() {
+        let mut of = buckets(&[(1.0, 1.0), (1.0, 1.0), (5.0, 1.0), (f64::INFINITY, 9.0)]);
+        asked([2.0, 0.5].into_iter(), &mut of);
+        let left: Vec<(f64, f64)> = of.iter().map(|b| (b.bound, b.count)).collect();
+        let infinity = f64::INFINITY;
+        assert_eq!(left, [(1.0, 2.0), (5.0, 2.0), (infinity, 9.0), (infinity, 9.0)]);
     }
 
     #[test]

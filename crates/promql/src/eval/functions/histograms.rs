@@ -16,7 +16,7 @@ use crate::engine::EngineError;
 use crate::eval::context::{Context, Hold};
 use crate::eval::histogram;
 use crate::eval::row::{Batch, Row, is_absent};
-use crate::eval::scalar::{Scalars, scalar};
+use crate::eval::scalar::{Scalars, behind, scalar};
 use crate::eval::stream::{BatchStream, gather};
 use crate::plan::{HistogramMap, Node};
 
@@ -71,7 +71,7 @@ struct Sorted {
 
 /// One histogram at one step.
 enum One<'a> {
-    Classic(&'a mut Vec<Bucket>),
+    Classic(&'a mut [Bucket]),
     Native(&'a Histogram),
 }
 
@@ -217,19 +217,26 @@ pub(crate) fn quantiles<'a>(
     qs: &'a [Node],
 ) -> BatchStream<'a> {
     let stream = futures::stream::once(async move {
-        let mut all = Vec::with_capacity(qs.len());
-        for q in qs {
-            let quantiles = scalar(ctx, q).await?;
-            check_quantiles(ctx, node, &quantiles, q.span);
-            all.push(quantiles);
-        }
+        let all = behind(ctx, arg, async {
+            let mut all = Vec::with_capacity(qs.len());
+            for q in qs {
+                let quantiles = scalar(ctx, q).await?;
+                check_quantiles(ctx, node, &quantiles, q.span);
+                all.push(quantiles);
+            }
+            Ok(all)
+        });
+        let all = all.await?;
         let Batch { rows, hold: _hold } = gather(ctx, crate::eval::vector(ctx, arg)).await?;
         let sorted = Sorted::of(ctx, rows, arg.span, node.grid.steps);
         let mut out = Vec::new();
         let mut room = ctx.hold(0, 0)?;
         let mut fixes = Fixes::new(&node.grid, arg.span);
-        for quantiles in &all {
-            let rows = sorted.rows(ctx, |step, name, one| {
+        for (i, quantiles) in all.iter().enumerate() {
+            let rows = sorted.rows(ctx, |step, name, mut one| {
+                if let One::Classic(buckets) = &mut one {
+                    buckets::asked(all[..i].iter().map(|q| q.at(step)), buckets);
+                }
                 quantile_of(ctx, quantiles.at(step), step, name, one, &mut fixes)
             })?;
             fixes.asked(quantiles);

@@ -10,7 +10,7 @@ use crate::plan::{LabelJoin, LabelReplace};
 
 pub(crate) async fn replace(ctx: &Context<'_>, call: &LabelReplace) -> Result<Batch, EngineError> {
     let LabelReplace { arg, dst, replacement, src, regex } = call;
-    let Batch { mut rows, hold } = gather(ctx, crate::eval::vector(ctx, arg)).await?;
+    let Batch { mut rows, hold } = gather(ctx, crate::eval::series(ctx, arg)).await?;
     for row in &mut rows {
         ctx.check()?;
         let Some(captures) = regex.captures(row.labels.get(src)) else { continue };
@@ -24,7 +24,7 @@ pub(crate) async fn replace(ctx: &Context<'_>, call: &LabelReplace) -> Result<Ba
 
 pub(crate) async fn join(ctx: &Context<'_>, call: &LabelJoin) -> Result<Batch, EngineError> {
     let LabelJoin { arg, dst, separator, src } = call;
-    let Batch { mut rows, hold } = gather(ctx, crate::eval::vector(ctx, arg)).await?;
+    let Batch { mut rows, hold } = gather(ctx, crate::eval::series(ctx, arg)).await?;
     for row in &mut rows {
         ctx.check()?;
         let values: Vec<&str> = src.iter().map(|s| row.labels.get(s)).collect();

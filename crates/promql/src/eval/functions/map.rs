@@ -7,7 +7,7 @@ use crate::ast::BinaryOp;
 use crate::engine::EngineError;
 use crate::eval::context::Context;
 use crate::eval::row::{Batch, Row, absent, is_absent, without_name};
-use crate::eval::scalar::{Scalars, scalar};
+use crate::eval::scalar::{Scalars, behind, scalar};
 use crate::eval::stream::{BatchStream, gather, merge_same, merge_series};
 use crate::plan::{Grid, Node};
 
@@ -46,17 +46,18 @@ pub(crate) fn drop_name(ctx: &Context<'_>, row: &mut Row) {
 /// Makes one row of those that have the same labels now that names were
 /// dropped at once.
 pub(crate) fn unique<'a>(ctx: &'a Context<'a>, stream: BatchStream<'a>) -> BatchStream<'a> {
-    merged(ctx, stream, merge_same)
+    match ctx.options.delayed_name_removal {
+        true => stream,
+        false => merged(ctx, stream, merge_same),
+    }
 }
 
-fn merged<'a>(
+/// Makes one row of those that have the same labels, as `merge` says.
+pub(crate) fn merged<'a>(
     ctx: &'a Context<'a>,
     stream: BatchStream<'a>,
     merge: fn(Vec<Row>) -> Result<Vec<Row>, EngineError>,
 ) -> BatchStream<'a> {
-    if ctx.options.delayed_name_removal {
-        return stream;
-    }
     futures::stream::once(async move {
         let Batch { rows, hold } = gather(ctx, stream).await?;
         Ok(Batch { rows: merge(rows)?, hold })
@@ -80,7 +81,8 @@ pub(crate) fn clamp<'a>(
     max: Option<&'a Node>,
 ) -> BatchStream<'a> {
     futures::stream::once(async move {
-        let (min, max) = (optional(ctx, min).await?, optional(ctx, max).await?);
+        let bounds = async { Ok((optional(ctx, min).await?, optional(ctx, max).await?)) };
+        let (min, max) = behind(ctx, arg, bounds).await?;
         Ok::<_, EngineError>(floats(ctx, crate::eval::vector(ctx, arg), move |step, v| {
             let low = min.as_ref().map_or(f64::NEG_INFINITY, |m| m.at(step));
             let high = max.as_ref().map_or(f64::INFINITY, |m| m.at(step));
@@ -98,7 +100,7 @@ pub(crate) fn round<'a>(
     nearest: Option<&'a Node>,
 ) -> BatchStream<'a> {
     futures::stream::once(async move {
-        let nearest = optional(ctx, nearest).await?;
+        let nearest = behind(ctx, arg, optional(ctx, nearest)).await?;
         Ok::<_, EngineError>(floats(ctx, crate::eval::vector(ctx, arg), move |step, v| {
             let nearest = nearest.as_ref().map_or(1.0, |n| n.at(step));
             Some(super::math::round(v, nearest))
@@ -110,7 +112,7 @@ pub(crate) fn round<'a>(
 
 /// `-x`
 pub(crate) fn negate<'a>(ctx: &'a Context<'a>, arg: &'a Node) -> BatchStream<'a> {
-    let mapped = crate::eval::vector(ctx, arg).map(move |batch| {
+    let mapped = crate::eval::series(ctx, arg).map(move |batch| {
         let mut batch = batch?;
         for row in &mut batch.rows {
             ctx.check()?;
@@ -124,7 +126,10 @@ pub(crate) fn negate<'a>(ctx: &'a Context<'a>, arg: &'a Node) -> BatchStream<'a>
         }
         Ok(batch)
     });
-    merged(ctx, mapped.boxed(), merge_series)
+    match ctx.options.delayed_name_removal {
+        true => mapped.boxed(),
+        false => merged(ctx, mapped.boxed(), merge_series),
+    }
 }
 
 /// The rows with their names dropped.

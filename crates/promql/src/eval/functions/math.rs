@@ -1,5 +1,7 @@
 //! Functions of one number.
 
+use crate::eval::arc;
+
 /// The function of this name, when it maps one number to another.
 pub(crate) fn simple(name: &str) -> Option<fn(f64) -> f64> {
     Some(match name {
@@ -8,7 +10,7 @@ pub(crate) fn simple(name: &str) -> Option<fn(f64) -> f64> {
         "acosh" => f64::acosh,
         "asin" => f64::asin,
         "asinh" => f64::asinh,
-        "atan" => f64::atan,
+        "atan" => arc::tangent,
         "atanh" => f64::atanh,
         "ceil" => f64::ceil,
         "cos" => f64::cos,

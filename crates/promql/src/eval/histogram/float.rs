@@ -47,7 +47,9 @@ impl Float {
         Self {
             schema: h.schema,
             zero_threshold: h.zero_threshold,
-            zero: plain(zero),
+            // With custom buckets there is none; what an infinity has made of it
+            // Prometheus loses with the next copy.
+            zero: plain(if h.uses_custom_buckets() { 0.0 } else { zero }),
             count: plain(count),
             sum: plain(h.sum),
             hint: h.reset_hint,

@@ -23,7 +23,7 @@ pub(crate) use window::{Floats, Histograms, Slide, Window};
 
 use super::context::{Context, Hold};
 use super::row::{Batch, Row, without_name};
-use super::scalar::{Scalars, scalar};
+use super::scalar::{Scalars, behind, scalar};
 use super::stream::{BatchStream, SAME_LABELS};
 use super::tally::{self, Counts};
 use super::work::spread;
@@ -80,10 +80,17 @@ pub(crate) fn rows<'a>(
 ) -> BatchStream<'a> {
     let grid = node.grid;
     let stream = futures::stream::once(async move {
-        let mut params = Vec::with_capacity(call.params.len());
-        for p in &call.params {
-            params.push(scalar(ctx, p).await?);
-        }
+        let params = async {
+            let mut params = Vec::with_capacity(call.params.len());
+            for p in &call.params {
+                params.push(scalar(ctx, p).await?);
+            }
+            Ok(params)
+        };
+        let params = match call.source.subquery() {
+            Some(inner) => behind(ctx, inner, params).await?,
+            None => params.await?,
+        };
         let batches = spread(ctx, pieces(ctx, grid, &call.source), move |piece| {
             let batch = piece.series(ctx, grid, &call.source)?;
             let _room = ctx.room(batch.series.len(), grid.steps)?;

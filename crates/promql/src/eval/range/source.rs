@@ -65,7 +65,7 @@ pub(crate) fn pieces<'a>(
             let stream = ctx.source.select(request).map_ok(Piece::Stored);
             stream.map_err(EngineError::from).boxed()
         }
-        RangeFrom::Subquery(node) => super::super::vector(ctx, node).map_ok(Piece::Rows).boxed(),
+        RangeFrom::Subquery(node) => super::super::series(ctx, node).map_ok(Piece::Rows).boxed(),
     };
     match ctx.meter(source.part) {
         Some(meter) => meter.watch(pieces).boxed(),

@@ -61,6 +61,7 @@ const REFUSED: &[(&str, &str)] = &[
     ),
     ("foo offset 9.5e10", "1:12: duration out of range"),
     ("foo offset NaN", "1:12: duration out of range"),
+    ("foo offset -NaN", "1:12: duration out of range"),
     ("foo[1000000y]", "1:5: duration out of range"),
     (
         "rate(foo)",
