@@ -38,31 +38,39 @@ pub(crate) async fn gather(
     }
 }
 
-/// Makes one row of rows with the same labels. Of rows merged the first one's
-/// `drop_name` stays.
+/// Makes one row of rows with the same labels. Of rows merged the `drop_name` of
+/// the one whose samples begin first stays.
 ///
 /// # Errors
 /// When two of them have a sample at the same step.
 pub(crate) fn merge_same(rows: Vec<Row>) -> Result<Vec<Row>, EngineError> {
-    merge(rows, |into, step, _| !into.has(step))
+    merge(rows, |into, row| {
+        let begins = |r: &Row| (0..r.floats.len()).position(|s| r.has(s)).unwrap_or(usize::MAX);
+        if begins(row) < begins(into) {
+            into.drop_name = row.drop_name;
+        }
+        merge_into(into, row, |into, step, _| !into.has(step))
+    })
 }
 
 /// The same where Prometheus merges whole series (`label_replace`, `-x`, the
 /// end of a query): a float and a histogram at one step both stay. Operators
-/// see the float.
+/// see the float. The first row's `drop_name` stays.
 ///
 /// # Errors
 /// When two of them have a sample of one kind at the same step.
 pub(crate) fn merge_series(rows: Vec<Row>) -> Result<Vec<Row>, EngineError> {
-    merge(rows, |into, step, cell| match cell {
-        Cell::Histogram(_) => !into.has_histogram(step),
-        _ => is_absent(into.floats[step]),
+    merge(rows, |into, row| {
+        merge_into(into, row, |into, step, cell| match cell {
+            Cell::Histogram(_) => !into.has_histogram(step),
+            _ => is_absent(into.floats[step]),
+        })
     })
 }
 
 fn merge(
     rows: Vec<Row>,
-    fits: impl Fn(&Row, usize, Cell<'_>) -> bool,
+    into: impl Fn(&mut Row, &Row) -> Result<(), EngineError>,
 ) -> Result<Vec<Row>, EngineError> {
     let mut seen: LabelMap<usize> = LabelMap::default();
     seen.reserve(rows.len());
@@ -77,7 +85,7 @@ fn merge(
                 seen.insert(row.labels.clone(), merged.len());
                 merged.push(row);
             }
-            Some(&i) => merge_into(&mut merged[i], &row, &fits)?,
+            Some(&i) => into(&mut merged[i], &row)?,
         }
     }
     Ok(merged)
