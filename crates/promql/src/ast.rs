@@ -83,7 +83,7 @@ pub struct VectorSelector {
 }
 
 /// How samples at a range's edges are made up.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Extended {
     /// Boundary values are those of the nearest samples.
     Anchored,

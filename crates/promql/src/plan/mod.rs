@@ -72,7 +72,7 @@ impl Grid {
 }
 
 /// `offset` and `@`, resolved: a step at `t` reads `at.unwrap_or(t) - offset`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub(crate) struct Lookup {
     pub(crate) at: Option<i64>,
     pub(crate) offset: i64,

@@ -1,13 +1,14 @@
 //! Parts of a query that say the same: `a` in `a / (a + b)`.
 //!
 //! What a vector is follows from its text, the grid that it is evaluated on,
-//! and whether what is around it leaves buckets of histograms out.
+//! and what its selectors read: the text of one is without `smoothed`, and what
+//! is around it may leave buckets of histograms out.
 
 use std::collections::{HashMap, HashSet};
 use std::mem::Discriminant;
 
-use super::{Input, Node, Op, PartId, Plan, RangeFrom, ScopeId};
-use crate::ast::{Span, ValueType};
+use super::{Input, Lookup, Node, Op, PartId, Plan, RangeFrom, ScopeId};
+use crate::ast::{Extended, Span, ValueType};
 
 /// Parts that say the same, by their number.
 pub(crate) type TwinId = usize;
@@ -82,8 +83,17 @@ struct Key<'a> {
     scope: ScopeId,
     /// Parts that are made of another one may stand at its place.
     op: Discriminant<Op>,
-    /// Of its selectors: whether they leave buckets out.
-    stats_only: Vec<bool>,
+    /// What its selectors read.
+    reads: Vec<Read>,
+}
+
+/// What a selector reads of the series that its text names.
+#[derive(PartialEq, Eq, Hash)]
+struct Read {
+    lookup: Lookup,
+    range: i64,
+    extended: Option<Extended>,
+    stats_only: bool,
 }
 
 /// Looks for them in the order of the query.
@@ -110,10 +120,10 @@ impl<'a> Finder<'a> {
         let text = query.get(start as usize..end as usize);
         let text = text.filter(|_| node.value_type == ValueType::Vector);
         let key = text.map(|text| {
-            let mut stats_only = Vec::new();
-            leave_out(Input::Node(node), &mut stats_only);
+            let mut all = Vec::new();
+            reads(Input::Node(node), &mut all);
             let op = std::mem::discriminant(&node.op);
-            Key { text, scope: node.scope, op, stats_only }
+            Key { text, scope: node.scope, op, reads: all }
         });
         if let Some(id) = key.as_ref().and_then(|key| self.seen.get(key)) {
             self.sizes[*id] += 1;
@@ -128,16 +138,26 @@ impl<'a> Finder<'a> {
     }
 }
 
-/// Of all selectors of a part, whether they leave buckets out.
-fn leave_out(input: Input<'_>, all: &mut Vec<bool>) {
+/// What all selectors of a part read.
+fn reads(input: Input<'_>, all: &mut Vec<Read>) {
     match input {
         Input::Node(node) => {
-            all.extend(node.selector().map(|s| s.stats_only));
-            node.inputs().into_iter().for_each(|input| leave_out(input, all));
+            all.extend(node.selector().map(|s| Read {
+                lookup: s.lookup,
+                range: 0,
+                extended: s.smoothed.then_some(Extended::Smoothed),
+                stats_only: s.stats_only,
+            }));
+            node.inputs().into_iter().for_each(|input| reads(input, all));
         }
-        Input::Range(source) => match &source.from {
-            RangeFrom::Series { stats_only, .. } => all.push(*stats_only),
-            RangeFrom::Subquery(node) => leave_out(Input::Node(node), all),
+        Input::Range(source) => match source.from {
+            RangeFrom::Series { stats_only, .. } => all.push(Read {
+                lookup: source.lookup,
+                range: source.range,
+                extended: source.extended,
+                stats_only,
+            }),
+            RangeFrom::Subquery(ref node) => reads(Input::Node(node), all),
         },
     }
 }

@@ -75,6 +75,14 @@ fn parts_that_say_the_same_are_evaluated_once() {
 
 #[test]
 fn parts_of_other_meaning_are_evaluated_each() {
+    check("m{} smoothed - m{}", "m{} smoothed -m{ }", (4, 4));
+    check(
+        "rate(m{}[2m] anchored) - rate(m{}[2m] )",
+        "rate(m{}[2m] anchored) - rate(m{ }[2m])",
+        (4, 4),
+    );
+    check("sum(m{}) by (a) or sum(m{} )", "sum(m{}) by (a) or sum(m{ })", (2, 4));
+    check("m{} @ 600 or m{} @ 900", "m{} @ 600 or m{ }@ 900", (4, 4));
     check("m{} + m{} offset 1m", "m{} +m{ } offset 1m", (4, 4));
     check("m{} + sum_over_time(m{}[9m:1m])", "m{} +sum_over_time(m{ }[9m:1m])", (4, 4));
     check(

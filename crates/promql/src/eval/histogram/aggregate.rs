@@ -117,7 +117,10 @@ impl Total {
         if self.average && !self.incremental {
             self.value.divide(self.count);
         }
-        self.value.settle();
+        // One alone stays as it is, down to the sign of a zero.
+        if self.count > 1.0 {
+            self.value.settle();
+        }
         Some(self.value)
     }
 
