@@ -153,9 +153,10 @@ mod tests {
         let want = format!("stddev(((((atan(x)) * {up}) + last_over_time(y[1m])) * {up}))");
         assert_eq!(all[0], want);
         let all = apart(&parse_expr("sum(atan(x))", &Options::all()).expect("a valid query"));
-        let want = "sum(((atan(x)) * (1 + 2.220446049250313e-16 * sgn(sin((x) * 1.1e+09)))))";
+        let least = "0.0000000000000002220446049250313";
+        let want = format!("sum(((atan(x)) * (1 + {least} * sgn(sin((x) * 1100000000)))))");
         assert_eq!(all[0], want);
         let all = apart(&parse_expr("sum(rate(x[1m]))", &Options::all()).expect("a valid query"));
-        assert_eq!(all[0], "sum(((rate(x[1m])) * 1.1) / 1.1)");
+        assert_eq!(all[0], "sum(((((rate(x[1m])) * 1.1)) / 1.1))");
     }
 }
