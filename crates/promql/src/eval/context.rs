@@ -139,10 +139,9 @@ impl<'a> Context<'a> {
         self.within.get(&part).map(|(id, within)| (*id, within))
     }
 
-    /// What was said and counted in here, by the part that begins at `at`.
-    pub(super) fn take_said(&self, at: u32) -> Said {
-        let said = self.said.last().map(|said| std::mem::take(&mut *locked(said)));
-        said.unwrap_or_default().at(at)
+    /// What was said and counted in here.
+    pub(super) fn take_said(&self) -> Said {
+        self.said.last().map(|said| std::mem::take(&mut *locked(said))).unwrap_or_default()
     }
 
     fn each_said(&self, say: impl Fn(&mut Said)) {

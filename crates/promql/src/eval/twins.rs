@@ -51,6 +51,8 @@ enum State {
 /// What came of a part.
 #[derive(Debug)]
 struct Kept {
+    /// Where the part begins.
+    at: u32,
     batches: Vec<Vec<Row>>,
     said: Said,
     _hold: Option<Hold>,
@@ -59,18 +61,11 @@ struct Kept {
 /// What a part says and counts.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Said {
-    /// Where the part begins.
-    at: u32,
     annotations: Annotations,
     counts: Vec<(ScopeId, Counts)>,
 }
 
 impl Said {
-    /// The same, by the part that begins here.
-    pub(crate) fn at(self, at: u32) -> Self {
-        Self { at, ..self }
-    }
-
     pub(crate) fn annotate(&mut self, annotation: Annotation) {
         self.annotations.add(annotation);
     }
@@ -82,9 +77,8 @@ impl Said {
         }
     }
 
-    /// Repeats it for the same part at another place.
-    fn again(&self, ctx: &Context<'_>, at: u32) -> Result<(), EngineError> {
-        let by = i64::from(at) - i64::from(self.at);
+    /// Repeats it for the same part so many bytes further on.
+    fn again(&self, ctx: &Context<'_>, by: i64) -> Result<(), EngineError> {
         self.annotations.iter().for_each(|said| ctx.annotate(said.clone().moved(by)));
         self.counts.iter().try_for_each(|(scope, counts)| ctx.count(*scope, counts))
     }
@@ -129,7 +123,7 @@ fn begin<'a>(
             Ok(keeper.watch(distinct(within, node)))
         }
         State::Kept(kept) => {
-            kept.said.again(ctx, node.span.start)?;
+            kept.said.again(ctx, i64::from(node.span.start) - i64::from(kept.at))?;
             let rows = if last { std::mem::take(&mut kept.batches) } else { kept.batches.clone() };
             let again = rows.into_iter().map(|rows| ctx.batch(rows));
             let again: Vec<Batch> = again.collect::<Result<_, _>>()?;
@@ -183,8 +177,8 @@ impl<'a> Keeper<'a> {
     fn finish(self) {
         let mut slot = self.within.twins.slot(self.id);
         if slot.left > 0 {
-            let said = self.within.take_said(self.node.span.start);
-            slot.state = State::Kept(Kept { batches: self.batches, said, _hold: self.hold });
+            let (at, said) = (self.node.span.start, self.within.take_said());
+            slot.state = State::Kept(Kept { at, batches: self.batches, said, _hold: self.hold });
         }
     }
 }
